@@ -1,0 +1,123 @@
+"""Content-addressed folders of files: written aside, checksummed, moved into place, then recorded.
+
+An artifact's id is the digest of its manifest, so equal content is kept once. Uploads wait beside the
+artifacts until the job that takes them in has succeeded.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from core.db.resources import Artifact
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file of an artifact: its digest and size."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Published:
+    """An artifact that lies in its place, ready to be recorded."""
+
+    digest: str
+    files: Mapping[str, FileEntry]
+
+
+class Store:
+    """A folder that holds artifacts by digest, uploads by id, and work in progress."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for part in ("artifacts", "uploads", "work"):
+            (root / part).mkdir(parents=True, exist_ok=True)
+
+    def path(self, digest: str) -> Path:
+        """The folder of an artifact; read only."""
+        return self.root / "artifacts" / digest[:2] / digest
+
+    def upload(self, upload_id: str) -> Path:
+        """The file of an upload."""
+        return self.root / "uploads" / upload_id
+
+    def work(self, job_id: str) -> Path:
+        """A job's own folder: checkpoints, which outlive an attempt."""
+        folder = self.root / "work" / job_id
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def discard_work(self, job_id: str) -> None:
+        """Remove a job's folder; nothing happens if there is none."""
+        shutil.rmtree(self.root / "work" / job_id, ignore_errors=True)
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A folder on the store's disk to write an artifact into; gone afterwards unless it was published."""
+        folder = Path(tempfile.mkdtemp(prefix="staged-", dir=self.root / "work"))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def publish(self, folder: Path) -> Published:
+        """Sync a staged folder to disk, move it to its place, and say what it holds."""
+        files = {
+            path.relative_to(folder).as_posix(): _checked(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        manifest = json.dumps({name: entry.sha256 for name, entry in files.items()}, sort_keys=True)
+        digest = hashlib.sha256(manifest.encode()).hexdigest()
+        target = self.path(digest)
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.rename(target)
+            except OSError:
+                if not target.exists():  # else another attempt published the same content first
+                    raise
+            _sync_folder(target.parent)
+        return Published(digest, files)
+
+
+def record(session: Session, published: Published) -> str:
+    """Write an artifact's row, in the transaction that writes the resource which owns it."""
+    files = {name: {"sha256": entry.sha256, "bytes": entry.bytes} for name, entry in published.files.items()}
+    total = sum(entry.bytes for entry in published.files.values())
+    statement = insert(Artifact).values(
+        digest=published.digest, files=files, bytes=total, created_at=func.now()
+    )
+    session.execute(statement.on_conflict_do_nothing())
+    return published.digest
+
+
+def _checked(path: Path) -> FileEntry:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+        os.fsync(file.fileno())
+        return FileEntry(digest.hexdigest(), file.tell())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

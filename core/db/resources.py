@@ -1,0 +1,201 @@
+"""Tables of what users make: datasets, embedders, anchor sets, labelings, models, transfers, forecasts."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.db.base import Base, Json, Timestamped
+
+
+class Artifact(Timestamped, Base):
+    """A folder of files in the store; the id is the digest of its manifest."""
+
+    __tablename__ = "artifacts"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    # {path: {"sha256": hex, "bytes": int}}, paths relative with forward slashes
+    files: Mapped[Json]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class Resource(Timestamped):
+    """What every resource has: its id, the job that made it, and the request as it was understood."""
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str | None]
+    job_id: Mapped[str] = mapped_column(String(40), index=True)
+    spec: Mapped[Json]
+
+
+class Dataset(Resource, Base):
+    """Images or embeddings, packed."""
+
+    __tablename__ = "datasets"
+
+    artifact: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
+    kind: Mapped[str] = mapped_column(String(20))  # images | embeddings
+    n_items: Mapped[int]
+    n_rejected: Mapped[int]
+    rejected: Mapped[list[dict[str, str]]] = mapped_column(JSONB)
+    classes: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    splits: Mapped[Json]
+    image_size: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    channels: Mapped[int]  # of embeddings: their dimension
+    dtype: Mapped[str] = mapped_column(String(20))
+    sha256: Mapped[str] = mapped_column(String(64))
+    bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class Embedder(Resource, Base):
+    """A built-in embedder after it was fitted."""
+
+    __tablename__ = "embedders"
+
+    kind: Mapped[str] = mapped_column(String(40))  # patch-kmeans | anchor-network | identity
+    dim: Mapped[int]
+    channels: Mapped[int]
+    artifact: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
+
+
+class Responses(Timestamped, Base):
+    """Cache: one dataset through one embedder (an `emb_` or `mdl_` id)."""
+
+    __tablename__ = "responses"
+
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True)
+    embedder_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    artifact: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
+
+
+class AnchorSet(Resource, Base):
+    """K named anchors in one embedding with one metric."""
+
+    __tablename__ = "anchor_sets"
+
+    embedder_id: Mapped[str] = mapped_column(String(40), index=True)
+    metric: Mapped[str] = mapped_column(String(40))
+    k: Mapped[int]
+    names: Mapped[list[str]] = mapped_column(JSONB)
+    squared_distances: Mapped[list[list[float]] | None] = mapped_column(JSONB)  # null above 256 anchors
+    artifact: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
+
+
+class Labeling(Resource, Base):
+    """A pseudo-label for every item of a dataset."""
+
+    __tablename__ = "labelings"
+
+    method: Mapped[str] = mapped_column(String(20))
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    anchor_set_id: Mapped[str | None] = mapped_column(ForeignKey("anchor_sets.id"), index=True)
+    embedder_id: Mapped[str] = mapped_column(String(40))
+    n_items: Mapped[int]
+    n_classes: Mapped[int]
+    classes: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    entropy: Mapped[float]
+    degenerate_share: Mapped[float]
+    margin_quantiles: Mapped[Json | None]
+    report: Mapped[
+        Json
+    ]  # bits_per_position, largest_share, mirror_agreement, warnings, images_per_second, seconds
+    artifact: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
+
+
+class Model(Resource, Base):
+    """A folder in the Hugging Face layout."""
+
+    __tablename__ = "models"
+    __table_args__ = (Index("ix_models_name_revision", "name", "revision", unique=True),)
+
+    role: Mapped[str] = mapped_column(String(20), index=True)  # source | base | imported
+    revision: Mapped[int]  # counts models of one name, from 1
+    arch: Mapped[str] = mapped_column(String(60), index=True)
+    image_size: Mapped[int]
+    channels: Mapped[int]
+    dim: Mapped[int]
+    n_outputs: Mapped[int]
+    parameters: Mapped[int] = mapped_column(BigInteger)
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id"), index=True)
+    labeling_id: Mapped[str | None] = mapped_column(ForeignKey("labelings.id"), index=True)
+    parent_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), index=True)
+    third_party_weights: Mapped[bool]
+    metrics: Mapped[Json]  # source_accuracy, history per epoch, seconds, images_per_second
+    artifact: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
+
+
+class Transfer(Resource, Base):
+    """A source fine-tuned on a target, and its measured error."""
+
+    __tablename__ = "transfers"
+
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    model_id: Mapped[str | None] = mapped_column(
+        ForeignKey("models.id"), index=True
+    )  # the source; null: scratch
+    base_model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)  # the fine-tuned result
+    arch: Mapped[str] = mapped_column(String(60))
+    label_budget: Mapped[int | None]
+    epochs: Mapped[int]
+    seed: Mapped[int] = mapped_column(BigInteger)
+    accuracy: Mapped[Json]
+    balanced_accuracy: Mapped[float]
+    macro_f1: Mapped[float]
+    per_class: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    confusion: Mapped[list[list[int]]] = mapped_column(JSONB)
+    learning_curve: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    seconds: Mapped[float]
+    images_per_second: Mapped[float]
+    learning_rate: Mapped[float]
+    # What a later forecast regresses from, measured on the source before the transfer; null from scratch.
+    divergence: Mapped[float | None]
+    knn_accuracy: Mapped[float | None]
+
+
+class Forecast(Resource, Base):
+    """Expected target accuracy of candidate sources."""
+
+    __tablename__ = "forecasts"
+
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    sources: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    n_past_transfers: Mapped[int]
+    n_past_targets: Mapped[int]
+    calibrated: Mapped[bool]
+
+
+class Pipeline(Timestamped, Base):
+    """What a pipeline has made so far; readable from its first answer on."""
+
+    __tablename__ = "pipelines"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str | None]
+    dataset_id: Mapped[str]
+    anchor_set_id: Mapped[str | None]
+    labeling_id: Mapped[str | None]
+    model_id: Mapped[str | None]
+    forecast_id: Mapped[str | None]
+    scratch_transfer_id: Mapped[str | None]
+    transfer_id: Mapped[str | None]
+
+
+class Use(Base):
+    """`user_id` (a resource or a job) needs `used_id`, which is therefore not deleted."""
+
+    __tablename__ = "uses"
+
+    user_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    used_id: Mapped[str] = mapped_column(String(40), primary_key=True, index=True)
+
+
+RESOURCE_TABLES: dict[str, type[Resource]] = {
+    "ds": Dataset,
+    "emb": Embedder,
+    "anc": AnchorSet,
+    "lab": Labeling,
+    "mdl": Model,
+    "trf": Transfer,
+    "fct": Forecast,
+}

@@ -1,0 +1,319 @@
+"""Every change of a job's state: one fenced statement each, in the caller's transaction.
+
+A write of a running attempt carries `attempt` in its WHERE. No row changed means the lease is lost:
+`LeaseLostError`, and the attempt stops without another word.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from core.db.jobs import Job, Outbox
+from core.db.resources import Use
+from core.errors import JobFinishedError, LeaseLostError, NotFoundError, ServiceError, WorkerLostError
+from core.ids import new_id
+from core.jobs import events, outbox
+from core.jobs.states import FINISHED, RETRYABLE
+from core.specs.kinds import QUEUES, Kind, dump_spec
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What an attempt holds: the job, and the token that fences its writes."""
+
+    job_id: str
+    kind: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage has come."""
+
+    stage: str
+    done: int = 0
+    total: int | None = None
+    unit: str | None = None
+
+
+def submit(
+    session: Session,
+    kind: Kind,
+    spec: BaseModel,
+    *,
+    uses: Iterable[str] = (),
+    parent: Job | None = None,
+    role: str | None = None,
+) -> Job:
+    """Write a job and the promise of its message; `uses` are the ids that it needs until it is over."""
+    is_parent = kind == "pipeline"
+    job = Job(
+        id=new_id("job"),
+        kind=kind,
+        spec=dump_spec(spec),
+        state="running" if is_parent else "queued",
+        started_at=func.now() if is_parent else None,
+        queue=None if is_parent else QUEUES.get(kind, "cpu"),
+        parent_id=parent.id if parent else None,
+        role=role,
+    )
+    session.add(job)
+    session.flush()
+    session.add_all(Use(user_id=job.id, used_id=used) for used in sorted(set(uses)))
+    outbox.promise(session, job)
+    events.record(session, job.id, "state", {"state": job.state})
+    session.refresh(job)
+    return job
+
+
+def claim(session: Session, job_id: str, owner: str, lease_seconds: float) -> Claim | None:
+    """Take a queued job under a lease and raise its attempt; None if it is not to be had."""
+    row = session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state == "queued", Job.queue.is_not(None))
+        .values(
+            state="running",
+            attempt=Job.attempt + 1,
+            owner=owner,
+            lease_expires_at=_in(lease_seconds),
+            started_at=func.coalesce(Job.started_at, func.now()),
+            progressed_at=func.now(),
+            version=Job.version + 1,
+        )
+        .returning(Job.kind, Job.attempt)
+    ).one_or_none()
+    if row is None:
+        return None
+    events.record(session, job_id, "state", {"state": "running", "attempt": row.attempt})
+    return Claim(job_id, row.kind, row.attempt)
+
+
+def beat(session: Session, held: Claim, lease_seconds: float, stall_seconds: float) -> bool:
+    """Renew the lease; True if the job is asked to stop.
+
+    Raises:
+        LeaseLostError: the attempt no longer owns the job, or has shown no progress for `stall_seconds`.
+    """
+    row = session.execute(
+        update(Job)
+        .where(_held(held), Job.progressed_at > _in(-stall_seconds))
+        .values(lease_expires_at=_in(lease_seconds))
+        .returning(Job.cancel_requested)
+    ).one_or_none()
+    if row is None:
+        raise LeaseLostError(held.job_id)
+    return bool(row.cancel_requested)
+
+
+def report(session: Session, held: Claim, progress: Progress) -> None:
+    """Record how far the attempt is; a new stage is an event, progress within one is not."""
+    previous = session.execute(select(Job.stage).where(_held(held)).with_for_update()).one_or_none()
+    if previous is None:
+        raise LeaseLostError(held.job_id)
+    values: dict[str, Any] = {
+        "progress_done": progress.done,
+        "progress_total": progress.total,
+        "progress_unit": progress.unit,
+        "progressed_at": func.now(),
+    }
+    entered = previous.stage != progress.stage
+    if entered:
+        values |= {"stage": progress.stage, "stage_started_at": func.now(), "version": Job.version + 1}
+    session.execute(update(Job).where(Job.id == held.job_id).values(values))
+    if entered:
+        events.record(session, held.job_id, "stage", {"stage": progress.stage})
+
+
+def succeed(session: Session, held: Claim, result: dict[str, str]) -> None:
+    """End an attempt well; the caller writes the result's row in this transaction and advances the parent."""
+    _finish(session, held, "succeeded", result=result)
+
+
+def fail(session: Session, held: Claim, error: dict[str, Any]) -> None:
+    """End an attempt with a problem."""
+    _finish(session, held, "failed", error=error)
+
+
+def stop_cancelled(session: Session, held: Claim) -> None:
+    """End an attempt that was asked to stop and has stopped."""
+    _finish(session, held, "cancelled")
+
+
+def hand_back(session: Session, held: Claim) -> None:
+    """Queue a running job again because its worker is asked to leave; this is no crash."""
+    _requeue(session, _held(held), held.job_id, crashes=0)
+
+
+def expire(session: Session, max_crashes: int) -> list[Job]:
+    """Queue again each job whose lease has run out, or end it; returns those that ended for their parents."""
+    lapsed = session.scalars(
+        select(Job)
+        .where(Job.state == "running", Job.queue.is_not(None), Job.lease_expires_at < func.now())
+        .order_by(Job.id)
+        .with_for_update(skip_locked=True)
+    ).all()
+    ended = []
+    for job in lapsed:
+        held = Claim(job.id, job.kind, job.attempt)
+        if job.cancel_requested:
+            _finish(session, held, "cancelled")
+            ended.append(job)
+        elif job.crashes + 1 >= max_crashes:
+            reason = WorkerLostError(
+                f"The worker died or froze {job.crashes + 1} times while it ran this job; "
+                "see the job's log, then retry it."
+            )
+            _finish(session, held, "failed", error=problem_of(reason))
+            ended.append(job)
+        else:
+            _requeue(session, _held(held), job.id, crashes=1)
+    return ended
+
+
+def request_cancel(session: Session, job_id: str) -> Job:
+    """Ask a job to stop: a queued one ends at once, a running one at its beat, a parent with its children.
+
+    Raises:
+        NotFoundError: no such job.
+        JobFinishedError: it is over already.
+    """
+    job = lock(session, job_id)
+    if job.state in FINISHED:
+        raise JobFinishedError(
+            f"The job has {job.state} already; only queued and running jobs can be cancelled."
+        )
+    if job.state == "queued" or job.queue is None:
+        end(session, job, "cancelled")
+    else:
+        session.execute(
+            update(Job).where(Job.id == job.id).values(cancel_requested=True, version=Job.version + 1)
+        )
+        events.record(session, job.id, "state", {"state": "running", "cancel_requested": True})
+    for child_id in session.scalars(
+        select(Job.id).where(Job.parent_id == job.id, Job.state.not_in(FINISHED))
+    ):
+        request_cancel(session, child_id)
+    session.refresh(job)
+    return job
+
+
+def requeue_finished(session: Session, job: Job) -> None:
+    """Put a failed or cancelled job back: a worker's job into the queue, a parent at once into `running`."""
+    if job.state not in RETRYABLE:
+        raise JobFinishedError(f"The job is {job.state}; only failed and cancelled jobs can be retried.")
+    state = "running" if job.queue is None else "queued"
+    session.execute(
+        update(Job)
+        .where(Job.id == job.id)
+        .values(
+            state=state,
+            error=None,
+            finished_at=None,
+            crashes=0,
+            cancel_requested=False,
+            version=Job.version + 1,
+        )
+    )
+    events.record(session, job.id, "state", {"state": state, "retried": True})
+    session.refresh(job)
+    outbox.promise(session, job)
+
+
+def enter_stage(session: Session, parent: Job, stage: str, *, done: int, total: int) -> None:
+    """Say which child a parent waits for; the caller holds the parent's row lock."""
+    session.execute(
+        update(Job)
+        .where(Job.id == parent.id)
+        .values(
+            stage=stage,
+            stage_started_at=func.now(),
+            progress_done=done,
+            progress_total=total,
+            progress_unit="stages",
+            version=Job.version + 1,
+        )
+    )
+    events.record(session, parent.id, "stage", {"stage": stage})
+    session.refresh(parent)
+
+
+def end(session: Session, job: Job, state: str, *, error: Any = None, result: Any = None) -> None:
+    """End a job; the caller holds its row lock and has checked that it may end."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job.id)
+        .values(
+            state=state,
+            error=error,
+            result=result,
+            owner=None,
+            lease_expires_at=None,
+            finished_at=func.now(),
+            version=Job.version + 1,
+        )
+    )
+    session.execute(delete(Outbox).where(Outbox.job_id == job.id))
+    events.record(session, job.id, "state", {"state": state})
+    session.refresh(job)
+
+
+def lock(session: Session, job_id: str) -> Job:
+    """A job's row, locked after its parent's: always in that order, so that no two wait for each other."""
+    parent_id = session.scalar(select(Job.parent_id).where(Job.id == job_id))
+    if parent_id is not None:
+        session.execute(select(Job.id).where(Job.id == parent_id).with_for_update())
+    job = session.scalar(
+        select(Job).where(Job.id == job_id).with_for_update().execution_options(populate_existing=True)
+    )
+    if job is None:
+        raise NotFoundError(f"There is no job {job_id}.")
+    return job
+
+
+def problem_of(error: ServiceError) -> dict[str, Any]:
+    """An error as a job's row keeps it; the API adds status and type."""
+    return {
+        "code": error.code,
+        "title": error.title,
+        "detail": error.detail,
+        "errors": [{"pointer": e.pointer, "detail": e.detail} for e in error.errors],
+    }
+
+
+def _held(held: Claim) -> ColumnElement[bool]:
+    return and_(Job.id == held.job_id, Job.attempt == held.attempt, Job.state == "running")
+
+
+def _in(seconds: float) -> ColumnElement[Any]:
+    return func.now() + timedelta(seconds=seconds)
+
+
+def _finish(session: Session, held: Claim, state: str, *, error: Any = None, result: Any = None) -> None:
+    job = lock(session, held.job_id)
+    if job.attempt != held.attempt or job.state != "running":
+        raise LeaseLostError(held.job_id)
+    end(session, job, state, error=error, result=result)
+
+
+def _requeue(session: Session, where: ColumnElement[bool], job_id: str, *, crashes: int) -> None:
+    row = session.execute(
+        update(Job)
+        .where(where)
+        .values(
+            state="queued",
+            owner=None,
+            lease_expires_at=None,
+            crashes=Job.crashes + crashes,
+            version=Job.version + 1,
+        )
+        .returning(Job.queue)
+    ).one_or_none()
+    if row is None:
+        raise LeaseLostError(job_id)
+    session.add(Outbox(job_id=job_id, queue=row.queue))
+    events.record(session, job_id, "state", {"state": "queued"})

@@ -1,0 +1,62 @@
+"""Anchor sets: named source domains in one embedding with one metric."""
+
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from core.specs.base import AnchorCount, Metric, Name, Seed, Spec
+
+
+class AnchorSpec(Spec):
+    """A given anchor: the mean response of a dataset, or of one of its classes."""
+
+    name: Name
+    dataset_id: str
+    class_: str | None = Field(None, alias="class")
+
+
+class DiscoverOptions(Spec):
+    """How many anchors to find among a pool's responses, and what to call them."""
+
+    k: AnchorCount = 64
+    names: list[Name] | None = None
+
+    @model_validator(mode="after")
+    def _a_name_each(self) -> Self:
+        if self.names is not None and len(self.names) != self.k:
+            raise ValueError(f"names has {len(self.names)} entries; give k = {self.k} of them, or none")
+        return self
+
+
+class DiscoverSpec(DiscoverOptions):
+    """The same, with the dataset to look in."""
+
+    dataset_id: str
+
+
+FitOn = Annotated[
+    list[str] | None, BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+]
+
+
+class AnchorSetOptions(Spec):
+    """What a pipeline may say of its anchors beside the anchors themselves."""
+
+    name: Name | None = None
+    embedder: str = "patch-kmeans"
+    metric: Metric = "euclidean"
+    fit_on: FitOn = None
+    seed: Seed = 0
+
+
+class AnchorSetSpec(AnchorSetOptions):
+    """An anchor-set job: anchors that are given, or discovered."""
+
+    anchors: Annotated[list[AnchorSpec], Field(min_length=1, max_length=4096)] | None = None
+    discover: DiscoverSpec | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.anchors is None) == (self.discover is None):
+            raise ValueError("give either `anchors` or `discover`")
+        return self

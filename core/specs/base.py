@@ -1,0 +1,35 @@
+"""What all specs share: strictness and bounded types."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+
+class Spec(BaseModel):
+    """A request's body and the stored row alike: unknown fields are refused, defaults are filled in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Length = Annotated[int, Field(ge=1, le=16)]
+AnchorCount = Annotated[int, Field(ge=2, le=4096)]
+Epochs = Annotated[int, Field(ge=1, le=10_000)]
+ImageSize = Annotated[int, Field(ge=8, le=1024)]
+BatchSize = Annotated[int, Field(ge=1, le=4096)]
+LearningRate = Annotated[float, Field(gt=0, le=10)]
+LabelBudget = Annotated[int, Field(ge=1)]
+Metric = Literal["euclidean", "hellinger", "jensen-shannon"]
+Prefer = Literal["far", "near", "explain"]
+BuiltInEmbedder = Literal["patch-kmeans", "anchor-network", "identity"]
+BUILT_IN_EMBEDDERS: tuple[BuiltInEmbedder, ...] = ("patch-kmeans", "anchor-network", "identity")
+
+
+class Upload(Spec):
+    """Bytes that came with the request and wait in the store."""
+
+    id: str
+    filename: str
+    sha256: str
+    bytes: int

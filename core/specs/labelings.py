@@ -1,0 +1,67 @@
+"""Labelings: a pseudo-label for every item of a dataset, by geometry or by a control."""
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag, TypeAdapter
+
+from core.specs.base import Length, Name, Prefer, Seed, Spec
+
+ClassCount = Annotated[int, Field(ge=2, le=100_000)]
+
+
+class GeometryOptions(Spec):
+    """The rule that grows a simplex from an image; METHOD.md gives the terms."""
+
+    name: Name | None = None
+    length: Length = 2
+    prefer: Prefer = "explain"
+    project: bool = False
+    ordered: bool = True
+    min_class_size: Annotated[int, Field(ge=1)] = 1
+    max_classes: ClassCount | None = None
+    temperature: Annotated[float, Field(gt=0)] | None = None
+
+
+class GeometryLabelingSpec(GeometryOptions):
+    """A labeling by geometry."""
+
+    method: Literal["geometry"] = "geometry"
+    dataset_id: str
+    anchor_set_id: str
+
+
+class KMeansLabelingSpec(Spec):
+    """The control of ClusterFit: k-means ids of the same responses."""
+
+    method: Literal["k-means"]
+    name: Name | None = None
+    dataset_id: str
+    embedder: str = "patch-kmeans"
+    n_classes: ClassCount
+    seed: Seed = 0
+
+
+class ShuffledLabelingSpec(Spec):
+    """The control with the same histogram and no meaning."""
+
+    method: Literal["shuffled"]
+    name: Name | None = None
+    labeling_id: str
+    seed: Seed = 0
+
+
+def _method(value: object) -> str:
+    if isinstance(value, dict):
+        return str(value.get("method", "geometry"))
+    return str(getattr(value, "method", "geometry"))
+
+
+LabelingSpec = Annotated[
+    Annotated[GeometryLabelingSpec, Tag("geometry")]
+    | Annotated[KMeansLabelingSpec, Tag("k-means")]
+    | Annotated[ShuffledLabelingSpec, Tag("shuffled")],
+    Discriminator(_method),
+]
+LABELING_SPEC: TypeAdapter[GeometryLabelingSpec | KMeansLabelingSpec | ShuffledLabelingSpec] = TypeAdapter(
+    LabelingSpec
+)

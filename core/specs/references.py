@@ -1,0 +1,39 @@
+"""Which resources a spec names."""
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from core.specs.base import BUILT_IN_EMBEDDERS
+
+_ID_FIELDS = frozenset(
+    {"dataset_id", "anchor_set_id", "labeling_id", "model_id", "model_ids", "embedder", "fit_on"}
+)
+
+
+def references(spec: BaseModel) -> list[str]:
+    """The ids of all resources that a spec names, each once, in order."""
+    return [id_ for _, id_ in located_references(spec)]
+
+
+def located_references(spec: BaseModel) -> list[tuple[str, str]]:
+    """The same with where each stands, as in ``transfer/dataset_id`` or ``model_ids/0``."""
+    return list({id_: (where, id_) for where, id_ in reversed(list(_walk(spec, "")))}.values())[::-1]
+
+
+def _walk(value: object, where: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _field(name, getattr(value, name), f"{where}/{name}".lstrip("/"))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _walk(item, f"{where}/{index}")
+
+
+def _field(name: str, value: object, where: str) -> Iterator[tuple[str, str]]:
+    if name not in _ID_FIELDS:
+        yield from _walk(value, where)
+    elif isinstance(value, str) and value not in BUILT_IN_EMBEDDERS:
+        yield where, value
+    elif isinstance(value, list | tuple):
+        yield from ((f"{where}/{index}", item) for index, item in enumerate(value))

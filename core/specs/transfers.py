@@ -1,0 +1,31 @@
+"""Transfers: source weights fine-tuned on a target, and the measured error."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from core.specs.base import BatchSize, Epochs, ImageSize, LabelBudget, LearningRate, Name, Seed, Spec
+from core.specs.models import Architecture
+
+
+class TransferOptions(Spec):
+    """A fine-tuning recipe; the same for every source that is compared."""
+
+    name: Name | None = None
+    dataset_id: str
+    label_budget: LabelBudget | None = Field(None, description="labelled images a class; null: all")
+    epochs: Epochs = 30
+    method: Literal["fine-tune", "linear-probe"] = "fine-tune"
+    image_size: ImageSize | None = Field(None, description="null: the model's own, or 32 from scratch")
+    batch_size: BatchSize = 32
+    learning_rate: LearningRate | None = Field(
+        None, description="null: chosen by cross-validation inside the labelled budget"
+    )
+    seed: Seed = 0
+
+
+class TransferSpec(TransferOptions):
+    """A transfer job; `model_id` null trains `arch` from scratch."""
+
+    model_id: str | None = None
+    arch: Architecture | None = Field(None, description="null: the model's own, or the default from scratch")
