@@ -1,0 +1,126 @@
+"""Memory of the service while a large archive goes in: `python -m benchmarks.upload [GIGABYTES]`.
+
+Starts an embedded service in a home of its own, writes a zip of stored images of the wanted size, uploads it
+through the client, and prints the peak of resident memory of every process of the service.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.machine import describe
+from g2l.client import Client
+
+IMAGE_SIDE = 1024  # random pixels: about 3 MB a PNG, so that bytes and not files are the load
+
+
+def main() -> None:
+    """Upload, wait for the ingest, print."""
+    gigabytes = float(sys.argv[1]) if len(sys.argv) > 1 else 2.0
+    print(describe())
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "large.zip"
+        _write_archive(archive, int(gigabytes * 2**30))
+        print(f"archive: {archive.stat().st_size / 2**30:.2f} GiB")
+        with _service(Path(folder) / "home") as (process, url), _watch(process.pid) as peaks:
+            client = Client(url)
+            started = time.perf_counter()
+            job = client.datasets.upload(archive, name="large")
+            uploaded = time.perf_counter()
+            client.jobs.wait(job)
+            ended = time.perf_counter()
+    print(f"upload {uploaded - started:.1f} s, ingest {ended - uploaded:.1f} s")
+    for name, (first, peak) in sorted(peaks.items()):
+        print(f"{name:40s} first {first / 2**20:7.0f} MiB, peak {peak / 2**20:7.0f} MiB")
+
+
+def _write_archive(path: Path, size: int) -> None:
+    rng = np.random.default_rng(0)
+    pictures = []
+    for _ in range(8):
+        buffer = BytesIO()
+        Image.fromarray(rng.integers(0, 256, (IMAGE_SIDE, IMAGE_SIDE, 3), np.uint8)).save(buffer, "png")
+        pictures.append(buffer.getvalue())
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for number in range(size // len(pictures[0])):
+            archive.writestr(f"{number % 7}/{number}.png", pictures[number % 8])
+
+
+@contextmanager
+def _service(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-m", "g2l.cli.main", "serve", "--home", str(home), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None  # noqa: S101
+        try:
+            url = next(line.split()[-1] for line in process.stdout if line.startswith("Ready"))
+            yield process, url
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+@contextmanager
+def _watch(root: int) -> Iterator[dict[str, tuple[int, int]]]:
+    peaks: dict[str, tuple[int, int]] = {}
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.2):
+            for pid in _descendants(root):
+                name, resident = _name(pid), _resident(pid)
+                first, peak = peaks.get(name, (resident, 0))
+                peaks[name] = (first, max(peak, resident))
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield peaks
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _descendants(root: int) -> list[int]:
+    parents: dict[int, int] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                stat = Path("/proc", entry, "stat").read_text()
+            except OSError:
+                continue
+            parents[int(entry)] = int(stat.rpartition(")")[2].split()[1])
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found
+
+
+def _name(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return "gone"
+    known = ("uvicorn", "celery", "workers.run", "postgres", "redis", "serve")
+    return next((word for word in known if any(word in part for part in words)), "other")
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+    except OSError:
+        return 0
+
+
+if __name__ == "__main__":
+    main()
