@@ -1,0 +1,280 @@
+"""Encoded images to pixels: JPEG, PNG, BMP, GIF, WebP, TIFF and PPM of every common kind.
+
+The format is told by the content, the number of pixels by the header, before anything is decoded. All
+functions may be called from several threads: the decoders release the GIL.
+"""
+
+import io
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from g2l.data.limits import MAX_PIXELS
+from g2l.errors import G2LError
+
+Pixels = NDArray[np.uint8 | np.uint16]
+"""(H, W, C), uint8 or uint16."""
+
+# Opened by class, not by Image.open: only these parsers ever see a byte, and Pillow's own limit, which is a
+# warning first and set for the whole process, does not come before ours.
+_OPENERS: dict[str, type[ImageFile.ImageFile]] = {
+    "jpeg": JpegImagePlugin.JpegImageFile,
+    "png": PngImagePlugin.PngImageFile,
+    "bmp": BmpImagePlugin.BmpImageFile,
+    "gif": GifImagePlugin.GifImageFile,
+    "webp": WebPImagePlugin.WebPImageFile,
+    "tiff": TiffImagePlugin.TiffImageFile,
+    "ppm": PpmImagePlugin.PpmImageFile,
+}
+MEDIA_TYPES = {name: f"image/{name}" for name in _OPENERS} | {"ppm": "image/x-portable-anymap"}
+
+_MAGIC = (
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"BM", "bmp"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    *((b"P%d" % i, "ppm") for i in range(1, 7)),
+)
+
+
+class BrokenImage(G2LError):
+    """Bytes that are no image, an image cut short, or one of a kind that is not read here."""
+
+    code: ClassVar[str] = "broken-image"
+    title: ClassVar[str] = "The image cannot be decoded"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What is known of an image once it is decoded.
+
+    Attributes:
+        format: "jpeg", "png", "bmp", "gif", "webp", "tiff" or "ppm".
+        height, width: in pixels, as shown (after EXIF rotation).
+        channels: 1 or 3.
+        dtype: "uint8" or "uint16".
+    """
+
+    format: str
+    height: int
+    width: int
+    channels: int
+    dtype: str
+
+
+def sniff_format(data: bytes) -> str | None:
+    """The format that the first bytes tell; None if it is not one of those read here."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    return next((name for magic, name in _MAGIC if data.startswith(magic)), None)
+
+
+def inspect(data: bytes) -> ImageFacts:
+    """Decode an image to see that it is whole, and say what it is.
+
+    A JPEG is decoded at an eighth of its size: all its data are read, at a fraction of the time.
+
+    Raises:
+        BrokenImage: as `decode`.
+    """
+    name = _format_of(data)
+    if name == "jpeg":
+        header = _jpeg_header(data)
+        if header is not None:
+            height, width, channels = header
+            _decode_jpeg(data, channels, eighths=1, size=(height, width))
+            if _quarter_turned(data):
+                height, width = width, height
+            return ImageFacts(name, height, width, channels, "uint8")
+    pixels = decode(data)
+    return ImageFacts(name, pixels.shape[0], pixels.shape[1], pixels.shape[2], pixels.dtype.name)
+
+
+def decode(data: bytes) -> Pixels:
+    """The pixels of an encoded image, as it is meant to be seen.
+
+    Rotation by EXIF is applied, transparency is laid over white, palettes and CMYK become RGB, and the first
+    frame of an animation is taken. 16-bit grey stays uint16; 16-bit colour becomes uint8.
+
+    Args:
+        data: the bytes of one file.
+
+    Returns:
+        (H, W, C), C 1 or 3, uint8 or uint16.
+
+    Raises:
+        BrokenImage: not an image, cut short, too large, or of a kind that is not read.
+    """
+    name = _format_of(data)
+    header = _jpeg_header(data) if name == "jpeg" else None
+    if header is None:
+        return _decode_by_pillow(data, name)
+    height, width, channels = header
+    return _upright(_decode_jpeg(data, channels, eighths=8, size=(height, width)), data)
+
+
+def decode_for(data: bytes, size: int) -> tuple[Pixels, tuple[float, float]]:
+    """Decode an image that will be made `size` x `size`, with no more work than that takes.
+
+    A JPEG far larger than needed is decoded at 1/8, 1/4 or 1/2, as long as both sides stay above 2.5 times
+    the wanted one. After antialiased resizing, photographs then differ from the full way by under half a
+    level on average (test_images.py holds it to that); everything else is decoded in full and is exact.
+
+    Returns:
+        the pixels, and the (height, width) of the picture within them: fractions of a pixel short of their
+        shape where a scaled JPEG's sides were rounded up.
+
+    Raises:
+        BrokenImage: as `decode`.
+    """
+    header = _jpeg_header(data) if sniff_format(data) == "jpeg" else None
+    if header is not None:
+        height, width, channels = header
+        for eighths in (1, 2, 4):
+            if min(height, width) * eighths / 8 >= 2.5 * size:
+                small = _decode_jpeg(data, channels, eighths=eighths, size=(height, width))
+                exact = height * eighths / 8, width * eighths / 8
+                return _upright(small, data), exact[::-1] if _quarter_turned(data) else exact
+    pixels = decode(data)
+    return pixels, (float(pixels.shape[0]), float(pixels.shape[1]))
+
+
+def _format_of(data: bytes) -> str:
+    if not data:
+        raise BrokenImage("the file is empty (0 bytes)")
+    name = sniff_format(data)
+    if name is None:
+        raise BrokenImage("not an image of a known format (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM)")
+    return name
+
+
+def _check_pixels(height: int, width: int) -> None:
+    if height * width > MAX_PIXELS:
+        raise BrokenImage(f"{width:,} x {height:,} pixels, more than {MAX_PIXELS:,}")
+
+
+def _jpeg_header(data: bytes) -> tuple[int, int, int] | None:
+    """(height, width, channels); None where Pillow has to look: CMYK, and headers that simplejpeg refuses."""
+    try:
+        height, width, colour, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    except ValueError:
+        return None
+    _check_pixels(height, width)
+    if colour not in ("Gray", "YCbCr", "RGB"):
+        return None
+    return height, width, 1 if colour == "Gray" else 3
+
+
+def _decode_jpeg(data: bytes, channels: int, *, eighths: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    height, width = size
+    try:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            data,
+            "GRAY" if channels == 1 else "RGB",
+            min_height=math.ceil(height * eighths / 8),
+            min_width=math.ceil(width * eighths / 8),
+        )
+    except ValueError:  # also raised for harmless flaws; Pillow tells these from missing data
+        _decode_by_pillow(data, "jpeg")
+        pixels = simplejpeg.decode_jpeg(
+            data,
+            "GRAY" if channels == 1 else "RGB",
+            min_height=math.ceil(height * eighths / 8),
+            min_width=math.ceil(width * eighths / 8),
+            strict=False,
+        )
+    return pixels
+
+
+def _orientation(data: bytes) -> int:
+    """The EXIF orientation of a JPEG, 1 to 8; 1 where it has none."""
+    if (
+        b"Exif\0\0" not in data[: 2**16 + 2**12]
+    ):  # Pillow's parser is slow beside the decoding of a small JPEG
+        return 1
+    try:
+        value = JpegImagePlugin.JpegImageFile(io.BytesIO(data)).getexif().get(0x0112, 1)
+    except Exception:  # unreadable EXIF is no reason to drop a picture
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def _quarter_turned(data: bytes) -> bool:
+    return _orientation(data) >= 5
+
+
+def _upright(pixels: NDArray[np.uint8], data: bytes) -> NDArray[np.uint8]:
+    orientation = _orientation(data)
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _decode_by_pillow(data: bytes, name: str) -> Pixels:
+    try:
+        image: Image.Image = _OPENERS[name](io.BytesIO(data))
+        _check_pixels(image.height, image.width)
+        image.load()
+        return _pixels(ImageOps.exif_transpose(image))
+    except BrokenImage:
+        raise
+    except Exception as error:  # Pillow's parsers raise anything at all on damaged input
+        raise BrokenImage(
+            f"a {name} image that cannot be decoded: {error or type(error).__name__}"
+        ) from error
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    """(H, W, C) of a loaded image of any mode."""
+    if image.has_transparency_data:
+        image = _over_white(image)
+    if image.mode == "1":
+        image = image.convert("L")
+    if image.mode.startswith("I"):
+        return _grey16(np.asarray(image))
+    if image.mode == "F":
+        raise BrokenImage("floating-point samples; save it as 8 or 16 bits")
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    pixels = np.asarray(image)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    grey = image.mode in ("L", "LA", "La", "1")
+    with_alpha = image.convert("LA" if grey else "RGBA")
+    alpha = with_alpha.getchannel("A")
+    solid = with_alpha.convert("L" if grey else "RGB")
+    white = Image.new(solid.mode, solid.size, "white")
+    white.paste(solid, mask=alpha)
+    return white
+
+
+def _grey16(samples: NDArray[np.generic]) -> NDArray[np.uint16]:
+    values = samples.astype(np.int64)
+    if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
+        raise BrokenImage("32-bit samples beyond 0 to 65,535; save it as 8 or 16 bits")
+    return values.astype(np.uint16)[:, :, None]

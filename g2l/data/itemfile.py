@@ -1,0 +1,56 @@
+"""The bytes of a pack's images, by item."""
+
+import os
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from g2l.data.images import Pixels, decode, decode_for
+
+
+class ItemFile:
+    """Reads single items of images.bin; threads may share it.
+
+    Args:
+        path: of images.bin.
+        table: the pack's index.
+    """
+
+    def __init__(self, path: Path, table: pa.Table) -> None:
+        self._path = path
+        self._offsets, self._lengths, self._heights, self._widths, self._channels = (
+            cast(NDArray[np.int64], table[name].to_numpy())
+            for name in ("offset", "length", "height", "width", "channels")
+        )
+        self._formats, self._dtypes = table["format"], table["dtype"]
+
+    def format(self, i: int) -> str:
+        """The format of an item; "raw" for bare pixels."""
+        return cast(str, self._formats[i].as_py())
+
+    def read(self, i: int) -> bytes:
+        """The bytes of an item, as they came."""
+        descriptor = os.open(self._path, os.O_RDONLY)
+        try:
+            return os.pread(descriptor, int(self._lengths[i]), int(self._offsets[i]))
+        finally:
+            os.close(descriptor)
+
+    def pixels(self, i: int) -> Pixels:
+        """(H, W, C) of an item at full size."""
+        return self._bare(i) if self.format(i) == "raw" else decode(self.read(i))
+
+    def pixels_for(self, i: int, size: int) -> tuple[Pixels, tuple[float, float]]:
+        """An item decoded with no more work than `size` needs; see `images.decode_for`."""
+        if self.format(i) == "raw":
+            bare = self._bare(i)
+            return bare, (float(bare.shape[0]), float(bare.shape[1]))
+        return decode_for(self.read(i), size)
+
+    def _bare(self, i: int) -> Pixels:
+        shape = (int(self._heights[i]), int(self._widths[i]), int(self._channels[i]))
+        dtype = np.dtype(self._dtypes[i].as_py()).newbyteorder("<")
+        return cast(Pixels, np.frombuffer(self.read(i), dtype).reshape(shape))

@@ -1,0 +1,229 @@
+"""A pack: a dataset as a folder of original bytes, an index and a summary."""
+
+import dataclasses
+import shutil
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from g2l.data.archives import archive_stem, open_archive
+from g2l.data.arrays import NpzEmbeddings
+from g2l.data.images import MEDIA_TYPES, Pixels
+from g2l.data.index import SCHEMA
+from g2l.data.ingest import Progress, pack_embeddings, pack_images
+from g2l.data.itemfile import ItemFile
+from g2l.data.pixels import encode_png, encode_thumbnail, resize, with_channels, with_depth
+from g2l.data.splits import ClassTooSmall, Indices, TargetSplit, pretraining_indices, target_split
+from g2l.data.summary import PackSummary, load_summary
+from g2l.data.threads import map_in_order
+
+_RESIZE_BATCH = 64
+
+
+def write_pack(
+    archive_path: Path, filename: str, folder: Path, *, on_progress: Progress = lambda done, total: None
+) -> PackSummary:
+    """Read an archive once, in flat memory, into a pack; what fails leaves nothing behind.
+
+    Args:
+        archive_path: a .zip, .tar, .tar.gz, .npz, or a folder.
+        filename: its name as the user knows it.
+        folder: made here; must not exist.
+        on_progress: called with (done, total), in bytes of the archive (rows, for embeddings); may raise.
+
+    Raises:
+        FileExistsError: the folder is there already.
+        G2LError: the archive cannot be used: see `open_archive`, `pack_images` and `pack_embeddings`.
+    """
+    folder.mkdir(parents=True)
+    try:
+        with open_archive(archive_path, filename) as archive:
+            if isinstance(archive, NpzEmbeddings):
+                summary = pack_embeddings(archive, folder, on_progress=on_progress)
+            else:
+                summary = pack_images(archive, folder, archive_stem(filename), on_progress=on_progress)
+        summary.save(folder / "pack.json")
+        summary = _with_derived_split(Pack(folder))
+        summary.save(folder / "pack.json")
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    return summary
+
+
+def _with_derived_split(pack: "Pack") -> PackSummary:
+    if pack.summary.splits["test"] or not pack.classes:
+        return pack.summary
+    try:
+        split = pack.target_split()
+    except ClassTooSmall:  # legal as a pool; refused when it is made a target
+        return pack.summary
+    return dataclasses.replace(
+        pack.summary, splits={"train": len(split.train), "test": len(split.test), "derived": True}
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Item:
+    """One row of the index; see `g2l.data.index.SCHEMA`."""
+
+    path: str
+    label: str | None
+    split: str | None
+    sha256: bytes
+    format: str | None
+    offset: int | None
+    length: int | None
+    height: int | None
+    width: int | None
+    channels: int | None
+    dtype: str | None
+
+
+class Pack:
+    """A dataset that `write_pack` made. Items are numbered 0 to N-1, in the archive's order.
+
+    Args:
+        folder: of the pack.
+
+    Attributes:
+        summary: its facts.
+        kind: "images" or "embeddings".
+        table: the index, a pyarrow table; columns as in `g2l.data.index.SCHEMA`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.summary = load_summary(folder / "pack.json")
+        self.kind: Literal["images", "embeddings"] = self.summary.kind
+        self.table: pa.Table = pq.read_table(folder / "index.parquet", schema=SCHEMA).combine_chunks()
+
+    def __len__(self) -> int:
+        return self.summary.n_items
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Class names, sorted; an item's class id is the index into them."""
+        return [c["name"] for c in self.summary.classes]
+
+    @cached_property
+    def class_ids(self) -> NDArray[np.int64]:
+        """(N,) index into `classes`; -1 where an item has no label."""
+        ids = pc.index_in(self.table["label"], value_set=pa.array(self.classes, pa.string()))
+        return cast(NDArray[np.int64], ids.fill_null(-1).to_numpy().astype(np.int64))
+
+    @cached_property
+    def splits(self) -> NDArray[np.str_]:
+        """(N,) "train", "test", or "" where the archive has no splits."""
+        return np.asarray(self.table["split"].fill_null("").to_numpy(), dtype="U5")
+
+    @cached_property
+    def digests(self) -> NDArray[np.bytes_]:
+        """(N,) SHA-256 of each item's bytes, as 64 hexadecimal characters (S64)."""
+        whole = b"".join(self.table["sha256"].to_pylist())
+        return np.frombuffer(whole.hex().encode("ascii"), "S64")
+
+    @property
+    def paths(self) -> pa.ChunkedArray:
+        """(N,) paths within the archive, as text."""
+        return self.table["path"]
+
+    def pretraining_indices(self) -> Indices:
+        """The items to pretrain on: `train`, or all without splits (`splits.pretraining_indices`)."""
+        return pretraining_indices(self.splits)
+
+    def target_split(self) -> TargetSplit:
+        """Train and test as a target: given or derived (`splits.target_split`)."""
+        return target_split(self.class_ids, self.classes, self.splits, digests=self.digests)
+
+    def item(self, i: int) -> Item:
+        """One row of the index."""
+        return Item(**{name: self.table[name][i].as_py() for name in SCHEMA.names})
+
+    def embeddings(self) -> NDArray[np.float32]:
+        """(N, D), memory-mapped; of a pack of embeddings."""
+        return cast(NDArray[np.float32], np.load(self.folder / "embeddings.npy", mmap_mode="r"))
+
+    @cached_property
+    def _items(self) -> ItemFile:
+        return ItemFile(self.folder / "images.bin", self.table)
+
+    def encoded(self, i: int) -> tuple[bytes, str]:
+        """The original bytes of an image and their media type; bare pixels as PNG."""
+        name = self._items.format(i)
+        if name == "raw":
+            return encode_png(self.image(i)), MEDIA_TYPES["png"]
+        return self._items.read(i), MEDIA_TYPES[name]
+
+    def image(self, i: int) -> Pixels:
+        """(H, W, C) of an image at full size, uint8 or uint16; C is its own, not the dataset's."""
+        return self._items.pixels(i)
+
+    def thumbnail(self, i: int, side: int) -> bytes:
+        """A JPEG of an image, its longer side at most `side` pixels."""
+        return encode_thumbnail(self.image(i), side)
+
+    def resized(
+        self,
+        size: int,
+        channels: int,
+        indices: Indices | None = None,
+        *,
+        out: Path | None = None,
+        on_progress: Progress = lambda done, total: None,
+    ) -> Pixels:
+        """Images squashed to squares, decoded on all cores: what embedders and trainers read.
+
+        Equal to what an image processor of transformers makes of the same file with that size and bilinear
+        resampling, but for JPEGs several times larger (`images.decode_for`) and for 16 bits, which it lacks.
+
+        Args:
+            size: height and width wanted, in pixels.
+            channels: wanted; 1 becomes n by repeating, n becomes 1 by the mean.
+            indices: items, in this order; all by default.
+            out: a .npy file to fill and map instead of memory. If it is there already it is taken as it is,
+                so name it by the arguments: then nothing is decoded twice, also after a restart.
+            on_progress: called with (done, total) items; may raise.
+
+        Returns:
+            (n, size, size, channels), of the dataset's dtype; in a uint16 dataset 255 becomes 65,535.
+
+        Raises:
+            ChannelMismatch: an image cannot have that number of channels.
+        """
+        chosen = np.arange(len(self)) if indices is None else indices
+        shape = (len(chosen), size, size, channels)
+        if out is not None and out.exists():
+            kept = np.load(out, mmap_mode="r")
+            if kept.shape == shape and kept.dtype == np.dtype(self.summary.dtype):
+                return cast(Pixels, kept)
+        if out is None:
+            images: Pixels = np.empty(shape, self.summary.dtype)
+            self._fill(images, chosen, on_progress)
+            return images
+        part = out.with_name(out.name + ".part")
+        mapped = np.lib.format.open_memmap(part, mode="w+", dtype=np.dtype(self.summary.dtype), shape=shape)
+        self._fill(mapped, chosen, on_progress)
+        mapped.flush()
+        part.replace(out)
+        return cast(Pixels, np.load(out, mmap_mode="r"))
+
+    def _fill(self, images: Pixels, chosen: Indices, on_progress: Progress) -> None:
+        size, channels = images.shape[1], images.shape[3]
+
+        def fill(start: int) -> int:
+            stop = min(start + _RESIZE_BATCH, len(chosen))
+            for row in range(start, stop):
+                pixels, within = self._items.pixels_for(int(chosen[row]), size)
+                pixels = resize(with_depth(pixels, images.dtype), (size, size), within=within)
+                images[row] = with_channels(pixels, channels)
+            return stop
+
+        for done in map_in_order(fill, range(0, len(chosen), _RESIZE_BATCH)):
+            on_progress(done, len(chosen))
