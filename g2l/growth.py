@@ -1,7 +1,7 @@
 """The recurrences behind `g2l.geometry`: one pivot a step, for a chunk of points at a time.
 
 Only operations that every array API library has. Growth itself is elementwise, so that a point's simplex
-depends neither on its chunk nor on its device; the projection into the anchors' hull alone multiplies matrices.
+depends neither on its chunk nor on its device; only the projection into the anchors' hull is a product.
 """
 
 import math
