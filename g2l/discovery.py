@@ -45,10 +45,7 @@ def find_candidates(
     """Cluster the responses into k or more candidates; into fewer than k only if fewer are distinct."""
     n, dims = values.shape
     wanted = k if k >= MANY or k > dims else max(k, min(CANDIDATES * k, n // MEMBERS))
-    limit = max(SAMPLE_ROWS, ROWS_A_CANDIDATE * wanted)
-    sample = values if n <= limit else values[np.sort(rng.choice(n, limit, replace=False))]
-    points = np.concatenate([metric.coordinates(part) for part in metric.batches(sample)])
-    centres = k_means(points, _count_distinct(points, wanted), rng)
+    centres = cluster_centres(metric, values, wanted, rng)
     ids, sums = np.empty(n, dtype=np.int64), np.zeros((len(centres), dims))
     for rows in batch_slices(values):
         part = metric.prepare(values[rows])
@@ -58,6 +55,16 @@ def find_candidates(
     by_size = np.argsort(-counts, kind="stable")
     rank = np.argsort(by_size)
     return Candidates(rank[ids], (sums / np.maximum(counts, 1)[:, None])[by_size], counts[by_size])
+
+
+def cluster_centres(metric: Metric, values: NDArray[np.generic], k: int, rng: np.random.Generator) -> Floats:
+    """k-means centres of a sample, in the metric's coordinates; fewer than k only if fewer are distinct."""
+    limit = max(SAMPLE_ROWS, ROWS_A_CANDIDATE * k)
+    sample = (
+        values if len(values) <= limit else values[np.sort(rng.choice(len(values), limit, replace=False))]
+    )
+    points = np.concatenate([metric.coordinates(part) for part in metric.batches(sample)])
+    return k_means(points, _count_distinct(points, k), rng)
 
 
 def pick_by_content(metric: Metric, found: Candidates, k: int) -> Ints:
