@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for part in ("artifacts", "uploads", "work"):
+        for part in ("artifacts", "uploads", "work", "cache"):
             (root / part).mkdir(parents=True, exist_ok=True)
 
     def path(self, digest: str) -> Path:
@@ -55,8 +55,12 @@ class Store:
         """The file of an upload."""
         return self.root / "uploads" / upload_id
 
+    def cache(self, name: str) -> Path:
+        """A file that can be made again from artifacts; whoever writes it writes aside and renames."""
+        return self.root / "cache" / name
+
     def work(self, job_id: str) -> Path:
-        """A job's own folder: checkpoints, which outlive an attempt."""
+        """A job's own folder: checkpoints, which outlive an attempt, and what is half made."""
         folder = self.root / "work" / job_id
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -65,10 +69,19 @@ class Store:
         """Remove a job's folder; nothing happens if there is none."""
         shutil.rmtree(self.root / "work" / job_id, ignore_errors=True)
 
+    def discard_staged(self, job_id: str, attempt: int) -> None:
+        """Remove what attempts up to this one left half made, and the folder unless it has checkpoints."""
+        folder = self.root / "work" / job_id
+        for staged in folder.glob("staged-*"):
+            if int(staged.name.split("-")[1]) <= attempt:
+                shutil.rmtree(staged, ignore_errors=True)
+        with suppress(OSError):  # not empty, or not there
+            folder.rmdir()
+
     @contextmanager
-    def staging(self) -> Iterator[Path]:
+    def staging(self, job_id: str, attempt: int) -> Iterator[Path]:
         """A folder on the store's disk to write an artifact into; gone afterwards unless it was published."""
-        folder = Path(tempfile.mkdtemp(prefix="staged-", dir=self.root / "work"))
+        folder = Path(tempfile.mkdtemp(prefix=f"staged-{attempt}-", dir=self.work(job_id)))
         try:
             yield folder
         finally:

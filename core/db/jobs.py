@@ -41,6 +41,7 @@ class Job(Timestamped, Base):
     cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
     error: Mapped[dict[str, object] | None] = mapped_column(JSONB)
     result: Mapped[dict[str, object] | None] = mapped_column(JSONB)
+    queued_at: Mapped[datetime] = mapped_column(server_default=func.now())  # last
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 

@@ -19,7 +19,10 @@ def engine_for(url: str) -> Engine:
         pool_size=10,
         max_overflow=10,
         pool_timeout=10,
-        connect_args={"options": "-c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"},
+        connect_args={
+            "connect_timeout": 5,
+            "options": "-c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000",
+        },
     )
 
 

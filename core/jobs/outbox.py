@@ -15,6 +15,12 @@ def promise(session: Session, job: Job) -> None:
         session.add(Outbox(job_id=job.id, queue=job.queue))
 
 
+def withdraw(session: Session, job_id: str) -> None:
+    """Forget what was promised of a job that is over; a message on its way is left, and does nothing."""
+    waiting = select(Outbox.id).where(Outbox.job_id == job_id).with_for_update(skip_locked=True)
+    session.execute(delete(Outbox).where(Outbox.id.in_(waiting.scalar_subquery())))
+
+
 def flush(send: Callable[[str, str], None], limit: int = 500) -> int:
     """Send what is promised; when a commit fails a message goes twice, and the claim ignores the second.
 

@@ -12,16 +12,15 @@ from sqlalchemy.orm import Session
 
 from core.db.jobs import Job
 from core.db.resources import Pipeline
-from core.errors import ChildFailedError
+from core.errors import ChildFailedError, ServiceError
 from core.jobs import transitions
-from core.jobs.states import FINISHED
+from core.jobs.states import FINISHED, RETRYABLE
 from core.specs.anchor_sets import AnchorSetOptions, AnchorSetSpec, DiscoverSpec
 from core.specs.forecasts import ForecastSpec
 from core.specs.kinds import Kind, parse_spec
 from core.specs.labelings import GeometryLabelingSpec
 from core.specs.models import PseudoLabelModelSpec
 from core.specs.pipelines import PipelineSpec
-from core.specs.references import references
 from core.specs.transfers import TransferSpec
 
 
@@ -113,10 +112,9 @@ def advance(session: Session, child_id: str) -> None:
     parent = transitions.lock(session, child.parent_id)
     if parent.state in FINISHED:
         return
-    if child.state == "succeeded" and child.result is not None:
+    if child.state == "succeeded":
         row = session.get_one(Pipeline, parent.id)
-        stage = next(stage for stage in STAGES if stage.role == child.role)
-        setattr(row, stage.column, child.result["id"])
+        _note_result(row, child)
         session.flush()
         _start_next(session, parent, parse_spec(parent.kind, parent.spec), row)
     elif child.state in FINISHED:
@@ -140,22 +138,37 @@ def retry(session: Session, job_id: str) -> Job:
     Raises:
         NotFoundError: no such job.
         JobFinishedError: it is not over, or it succeeded.
+        InvalidRequestError: something that it needs was deleted.
     """
     job = transitions.lock(session, job_id)
     transitions.requeue_finished(session, job)
     if job.queue is None:
         _resume(session, job)
+    elif job.parent_id is not None:
+        parent = transitions.lock(session, job.parent_id)
+        if parent.state in RETRYABLE:  # a stage that goes on is of no use to a parent that is over
+            transitions.requeue_finished(session, parent)
     return job
 
 
 def _resume(session: Session, parent: Job) -> None:
-    children = session.scalars(
-        select(Job).where(Job.parent_id == parent.id, Job.state.in_(("failed", "cancelled")))
-    )
-    for child in children.all():
-        transitions.requeue_finished(session, child)
     row = session.get_one(Pipeline, parent.id)
+    for child_id in session.scalars(select(Job.id).where(Job.parent_id == parent.id)).all():
+        child = transitions.lock(session, child_id)
+        if child.state in RETRYABLE:
+            transitions.requeue_finished(session, child)
+        elif child.state == "running":
+            child.cancel_requested = False  # its worker may be stopping it still, and then queues it again
+        else:
+            _note_result(row, child)
+    session.flush()
     _start_next(session, parent, parse_spec(parent.kind, parent.spec), row)
+
+
+def _note_result(row: Pipeline, child: Job) -> None:
+    stage = next(stage for stage in STAGES if stage.role == child.role)
+    if child.result is not None:
+        setattr(row, stage.column, child.result["id"])
 
 
 def _start_next(session: Session, parent: Job, spec: PipelineSpec, row: Pipeline) -> None:
@@ -168,11 +181,15 @@ def _start_next(session: Session, parent: Job, spec: PipelineSpec, row: Pipeline
         return
     existing = session.scalar(select(Job.id).where(Job.parent_id == parent.id, Job.role == stage.role))
     child_spec = stage.spec(spec, row)
-    if existing is None and child_spec is not None:
-        transitions.submit(
-            session, stage.kind, child_spec, uses=references(child_spec), parent=parent, role=stage.role
-        )
-        transitions.enter_stage(session, parent, stage.role, done=wanted.index(stage), total=len(wanted))
+    if existing is not None or child_spec is None:
+        return
+    try:
+        with session.begin_nested():
+            transitions.submit(session, stage.kind, child_spec, parent=parent, role=stage.role)
+    except ServiceError as error:  # what it stands on was deleted meanwhile
+        transitions.end(session, parent, "failed", error=transitions.problem_of(error))
+        return
+    transitions.enter_stage(session, parent, stage.role, done=wanted.index(stage), total=len(wanted))
 
 
 def _stop(session: Session, parent: Job, child: Job) -> None:

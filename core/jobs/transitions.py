@@ -10,16 +10,16 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
-from core.db.jobs import Job, Outbox
-from core.db.resources import Use
+from core.db.jobs import Job
 from core.errors import JobFinishedError, LeaseLostError, NotFoundError, ServiceError, WorkerLostError
 from core.ids import new_id
-from core.jobs import events, outbox
-from core.jobs.states import FINISHED, RETRYABLE
-from core.specs.kinds import QUEUES, Kind, dump_spec
+from core.jobs import events, needs, outbox
+from core.jobs.states import FINISHED, RETRYABLE, State
+from core.specs.kinds import QUEUES, Kind, dump_spec, parse_spec
+from core.specs.references import references
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,13 @@ def submit(
     parent: Job | None = None,
     role: str | None = None,
 ) -> Job:
-    """Write a job and the promise of its message; `uses` are the ids that it needs until it is over."""
+    """Write a job and the promise of its message.
+
+    What its spec names, and `uses` beside it, is not deleted until the job is over.
+
+    Raises:
+        InvalidRequestError: something that the spec names is gone.
+    """
     is_parent = kind == "pipeline"
     job = Job(
         id=new_id("job"),
@@ -64,7 +70,7 @@ def submit(
     )
     session.add(job)
     session.flush()
-    session.add_all(Use(user_id=job.id, used_id=used) for used in sorted(set(uses)))
+    needs.take(session, job.id, {*references(spec), *uses})
     outbox.promise(session, job)
     events.record(session, job.id, "state", {"state": job.state})
     session.refresh(job)
@@ -129,50 +135,68 @@ def report(session: Session, held: Claim, progress: Progress) -> None:
         events.record(session, held.job_id, "stage", {"stage": progress.stage})
 
 
+def note(session: Session, held: Claim, data: dict[str, Any]) -> None:
+    """Record what the attempt has measured, as an event."""
+    if session.execute(select(Job.id).where(_held(held)).with_for_update()).one_or_none() is None:
+        raise LeaseLostError(held.job_id)
+    events.record(session, held.job_id, "metric", data)
+
+
 def succeed(session: Session, held: Claim, result: dict[str, str]) -> None:
     """End an attempt well; the caller writes the result's row in this transaction and advances the parent."""
-    _finish(session, held, "succeeded", result=result)
+    end(session, _lock_held(session, held), "succeeded", result=result)
 
 
 def fail(session: Session, held: Claim, error: dict[str, Any]) -> None:
     """End an attempt with a problem."""
-    _finish(session, held, "failed", error=error)
+    end(session, _lock_held(session, held), "failed", error=error)
 
 
-def stop_cancelled(session: Session, held: Claim) -> None:
-    """End an attempt that was asked to stop and has stopped."""
-    _finish(session, held, "cancelled")
+def stop(session: Session, held: Claim) -> State:
+    """After the attempt was stopped: end it if that was asked for and still is, else queue it again."""
+    job = _lock_held(session, held)
+    if job.cancel_requested:
+        end(session, job, "cancelled")
+        return "cancelled"
+    _requeue(session, job, reason="its worker was asked to leave")
+    return "queued"
 
 
-def hand_back(session: Session, held: Claim) -> None:
-    """Queue a running job again because its worker is asked to leave; this is no crash."""
-    _requeue(session, _held(held), held.job_id, crashes=0)
+def crash(session: Session, held: Claim, reason: str, max_crashes: int) -> State:
+    """After the attempt died without a word: queue the job again, or end it where that is enough."""
+    job = _lock_held(session, held)
+    if job.cancel_requested:
+        end(session, job, "cancelled")
+        return "cancelled"
+    if job.crashes + 1 >= max_crashes:
+        error = WorkerLostError(
+            f"The job was cut off {job.crashes + 1} times, and is not tried again; the last time {reason}. "
+            "See the job's log, then retry it."
+        )
+        end(session, job, "failed", error=problem_of(error))
+        return "failed"
+    _requeue(session, job, crashes=1, reason=reason)
+    return "queued"
 
 
-def expire(session: Session, max_crashes: int) -> list[Job]:
-    """Queue again each job whose lease has run out, or end it; returns those that ended for their parents."""
-    lapsed = session.scalars(
-        select(Job)
-        .where(Job.state == "running", Job.queue.is_not(None), Job.lease_expires_at < func.now())
-        .order_by(Job.id)
-        .with_for_update(skip_locked=True)
-    ).all()
-    ended = []
-    for job in lapsed:
-        held = Claim(job.id, job.kind, job.attempt)
-        if job.cancel_requested:
-            _finish(session, held, "cancelled")
-            ended.append(job)
-        elif job.crashes + 1 >= max_crashes:
-            reason = WorkerLostError(
-                f"The worker died or froze {job.crashes + 1} times while it ran this job; "
-                "see the job's log, then retry it."
-            )
-            _finish(session, held, "failed", error=problem_of(reason))
-            ended.append(job)
-        else:
-            _requeue(session, _held(held), job.id, crashes=1)
-    return ended
+def lapsed(session: Session) -> list[str]:
+    """The running jobs whose lease has run out."""
+    return list(
+        session.scalars(
+            select(Job.id)
+            .where(Job.state == "running", Job.queue.is_not(None), Job.lease_expires_at < func.now())
+            .order_by(Job.id)
+        )
+    )
+
+
+def expire(session: Session, job_id: str, max_crashes: int) -> State:
+    """Treat a job as crashed if its lease has run out (still, now that its row is locked)."""
+    job = lock(session, job_id)
+    now = session.scalar(select(func.now()))
+    if job.state != "running" or job.lease_expires_at is None or now is None or job.lease_expires_at >= now:
+        return job.state  # type: ignore[return-value]  # the table's CHECK holds it to a State
+    return crash(session, Claim(job.id, job.kind, job.attempt), "its worker fell silent", max_crashes)
 
 
 def request_cancel(session: Session, job_id: str) -> Job:
@@ -203,9 +227,15 @@ def request_cancel(session: Session, job_id: str) -> Job:
 
 
 def requeue_finished(session: Session, job: Job) -> None:
-    """Put a failed or cancelled job back: a worker's job into the queue, a parent at once into `running`."""
+    """Put a failed or cancelled job back: a worker's job into the queue, a parent at once into `running`.
+
+    Raises:
+        JobFinishedError: it is not over, or it succeeded.
+        InvalidRequestError: something that its spec names is gone.
+    """
     if job.state not in RETRYABLE:
         raise JobFinishedError(f"The job is {job.state}; only failed and cancelled jobs can be retried.")
+    needs.take(session, job.id, references(parse_spec(job.kind, job.spec)))
     state = "running" if job.queue is None else "queued"
     session.execute(
         update(Job)
@@ -214,6 +244,7 @@ def requeue_finished(session: Session, job: Job) -> None:
             state=state,
             error=None,
             finished_at=None,
+            queued_at=func.now(),
             crashes=0,
             cancel_requested=False,
             version=Job.version + 1,
@@ -242,7 +273,7 @@ def enter_stage(session: Session, parent: Job, stage: str, *, done: int, total: 
     session.refresh(parent)
 
 
-def end(session: Session, job: Job, state: str, *, error: Any = None, result: Any = None) -> None:
+def end(session: Session, job: Job, state: State, *, error: Any = None, result: Any = None) -> None:
     """End a job; the caller holds its row lock and has checked that it may end."""
     session.execute(
         update(Job)
@@ -257,7 +288,8 @@ def end(session: Session, job: Job, state: str, *, error: Any = None, result: An
             version=Job.version + 1,
         )
     )
-    session.execute(delete(Outbox).where(Outbox.job_id == job.id))
+    outbox.withdraw(session, job.id)
+    needs.release(session, job.id)
     events.record(session, job.id, "state", {"state": state})
     session.refresh(job)
 
@@ -293,27 +325,25 @@ def _in(seconds: float) -> ColumnElement[Any]:
     return func.now() + timedelta(seconds=seconds)
 
 
-def _finish(session: Session, held: Claim, state: str, *, error: Any = None, result: Any = None) -> None:
+def _lock_held(session: Session, held: Claim) -> Job:
     job = lock(session, held.job_id)
     if job.attempt != held.attempt or job.state != "running":
         raise LeaseLostError(held.job_id)
-    end(session, job, state, error=error, result=result)
+    return job
 
 
-def _requeue(session: Session, where: ColumnElement[bool], job_id: str, *, crashes: int) -> None:
-    row = session.execute(
+def _requeue(session: Session, job: Job, *, reason: str, crashes: int = 0) -> None:
+    session.execute(
         update(Job)
-        .where(where)
+        .where(Job.id == job.id)
         .values(
             state="queued",
             owner=None,
             lease_expires_at=None,
+            queued_at=func.now(),
             crashes=Job.crashes + crashes,
             version=Job.version + 1,
         )
-        .returning(Job.queue)
-    ).one_or_none()
-    if row is None:
-        raise LeaseLostError(job_id)
-    session.add(Outbox(job_id=job_id, queue=row.queue))
-    events.record(session, job_id, "state", {"state": "queued"})
+    )
+    outbox.promise(session, job)
+    events.record(session, job.id, "state", {"state": "queued", "reason": reason})

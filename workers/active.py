@@ -1,0 +1,97 @@
+"""What a task is given: its job under a lease, and ways to say how far it is."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import structlog
+from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
+
+from core.artifacts import Store
+from core.db.base import Base
+from core.db.session import transaction
+from core.errors import InvalidRequestError
+from core.jobs import transitions
+from core.jobs.transitions import Claim, Progress
+from core.settings import Settings
+
+REPORT_SECONDS = 0.5  # at most so often is progress within a stage written
+
+SpecT = TypeVar("SpecT", bound=BaseModel)
+RowT = TypeVar("RowT", bound=Base)
+OnProgress = Callable[[int, int], None]
+
+_log = structlog.get_logger()
+
+
+@dataclass
+class ActiveJob(Generic[SpecT]):
+    """A job that runs in this process."""
+
+    held: Claim
+    spec: SpecT
+    stored_spec: dict[str, Any]
+    settings: Settings
+    store: Store
+    _stage: str | None = field(default=None, init=False)
+    _reported: float = field(default=0.0, init=False)
+
+    def enter(self, stage: str) -> None:
+        """Say that a stage without countable steps has begun."""
+        self._report(Progress(stage))
+
+    def counting(self, stage: str, unit: str) -> OnProgress:
+        """Enter a stage; what it returns takes (done, total) and raises where the lease is lost."""
+        self.enter(stage)
+
+        def on_progress(done: int, total: int) -> None:
+            if time.monotonic() - self._reported >= REPORT_SECONDS:
+                self._report(Progress(stage, int(done), int(total), unit))
+
+        return on_progress
+
+    def metric(self, **data: float | int | str | None) -> None:
+        """Record a measurement as an event."""
+        with _tolerant(), transaction() as session:
+            transitions.note(session, self.held, dict(data))
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A folder to write an artifact into."""
+        with self.store.staging(self.held.job_id, self.held.attempt) as folder:
+            yield folder
+
+    def checkpoint(self, name: str) -> Path:
+        """A file that outlives this attempt, for the next to go on from."""
+        return self.store.work(self.held.job_id) / name
+
+    def _report(self, progress: Progress) -> None:
+        with _tolerant(), transaction() as session:
+            transitions.report(session, self.held, progress)
+        self._reported = time.monotonic()
+
+
+def load(table: type[RowT], id_: str) -> RowT:
+    """A row that the job needs, detached from its session.
+
+    Raises:
+        InvalidRequestError: it was deleted.
+    """
+    with transaction() as session:
+        row = session.get(table, id_)
+    if row is None:
+        raise InvalidRequestError(f"{id_} is needed, and was deleted.")
+    return row
+
+
+@contextmanager
+def _tolerant() -> Iterator[None]:
+    """What is only for the eye may be lost while the database is away."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        _log.warning("progress was not written", error=str(error))

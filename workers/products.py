@@ -1,0 +1,70 @@
+"""What a task has made, and how it becomes visible: all in the transaction that ends the job."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from core import artifacts
+from core.artifacts import Published
+from core.db.base import Base
+from core.db.resources import (
+    AnchorSet,
+    Dataset,
+    Embedder,
+    Forecast,
+    Labeling,
+    Model,
+    Resource,
+    Transfer,
+)
+from core.jobs import needs
+
+_PLACES: dict[type[Resource], tuple[str, str]] = {
+    Dataset: ("dataset", "datasets"),
+    Embedder: ("embedder", "embedders"),
+    AnchorSet: ("anchor-set", "anchor-sets"),
+    Labeling: ("labeling", "labelings"),
+    Model: ("model", "models"),
+    Transfer: ("transfer", "transfers"),
+    Forecast: ("forecast", "forecasts"),
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A row with the artifacts it points at and the ids that it needs."""
+
+    row: Base
+    artifacts: Sequence[Published] = ()
+    uses: Iterable[str] = ()
+
+
+@dataclass(frozen=True)
+class Product:
+    """A job's result, what it stands on, and what else is written with it."""
+
+    result: Made
+    before: Sequence[Made] = ()
+    also: Sequence[Callable[[Session], None]] = ()
+
+    @property
+    def reference(self) -> dict[str, str]:
+        """The job's `result`."""
+        row = self.result.row
+        if not isinstance(row, Resource):
+            raise TypeError(f"{type(row).__name__} is no resource")
+        kind, place = _PLACES[type(row)]
+        return {"kind": kind, "id": row.id, "href": f"/v1/{place}/{row.id}"}
+
+    def save(self, session: Session) -> None:
+        """Write all rows, in an order that foreign keys allow."""
+        for made in (*self.before, self.result):
+            for published in made.artifacts:
+                artifacts.record(session, published)
+            session.add(made.row)
+            session.flush()
+            if isinstance(made.row, Resource):
+                needs.take(session, made.row.id, made.uses)
+        for write in self.also:
+            write(session)

@@ -1,0 +1,133 @@
+"""A job's own process: ``python -m workers.run JOB ATTEMPT``."""
+
+import importlib
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from core.artifacts import Store
+from core.db.jobs import Job
+from core.db.session import transaction
+from core.errors import FieldError, InternalJobError, LeaseLostError, ServiceError
+from core.jobs import plans, transitions
+from core.jobs.transitions import Claim
+from core.settings import get_settings
+from core.specs.kinds import parse_spec
+from core.telemetry import configure_logging
+from g2l.errors import G2LError
+from workers import leash
+from workers.active import ActiveJob
+from workers.products import Product
+
+RETRY_SECONDS = 1.0
+_log = structlog.get_logger()
+
+
+class Stopped(BaseException):
+    """The worker asks this process to end; no `except Exception` may hold it up."""
+
+
+def main(job_id: str, attempt: int) -> int:
+    """Run one attempt; the exit status is 0 if the job is over, or another's."""
+    leash.hold()
+    signal.signal(signal.SIGTERM, _stop)
+    configure_logging(get_settings().log_level)
+    try:
+        job = _load(job_id, attempt)
+        if job is not None:
+            _run(job)
+    except LeaseLostError:
+        _log.info("lease lost", job_id=job_id, attempt=attempt)
+    except Stopped:
+        return 128 + signal.SIGTERM
+    return 0
+
+
+def _load(job_id: str, attempt: int) -> ActiveJob[Any] | None:
+    with transaction() as session:
+        row = session.get(Job, job_id)
+    if row is None or row.attempt != attempt or row.state != "running":
+        return None
+    settings = get_settings()
+    return ActiveJob(
+        held=Claim(row.id, row.kind, row.attempt),
+        spec=parse_spec(row.kind, row.spec),
+        stored_spec=row.spec,
+        settings=settings,
+        store=Store(settings.store),
+    )
+
+
+def _run(job: ActiveJob[Any]) -> None:
+    """Do the work, then write how it ended: in one transaction with what it made and what comes next."""
+    try:
+        task = importlib.import_module(f"workers.tasks.{job.held.kind.replace('-', '_')}")
+        product: Product = task.run(job)
+        _write(job, lambda session: _succeed(session, job, product))
+    except (G2LError, ServiceError) as error:
+        _fail(job, _as_service_error(error))
+    except LeaseLostError:
+        raise
+    except Exception:
+        traceback.print_exc()
+        _fail(job, InternalJobError("The job stopped on a fault of the service; its log has the details."))
+    else:
+        job.store.discard_work(job.held.job_id)
+        if (upload := getattr(job.spec, "upload", None)) is not None:
+            job.store.upload(upload.id).unlink(missing_ok=True)
+
+
+def _succeed(session: Any, job: ActiveJob[Any], product: Product) -> None:
+    product.save(session)
+    transitions.succeed(session, job.held, product.reference)
+    plans.advance(session, job.held.job_id)
+
+
+def _fail(job: ActiveJob[Any], error: ServiceError) -> None:
+    problem = transitions.problem_of(error)
+    _log.info("job failed", job_id=job.held.job_id, code=error.code, detail=error.detail)
+
+    def write(session: Any) -> None:
+        transitions.fail(session, job.held, problem)
+        plans.advance(session, job.held.job_id)
+
+    _write(job, write)
+
+
+def _write(job: ActiveJob[Any], write: Callable[[Any], None]) -> None:
+    """Commit, however long the database is away: the worker ends us when it has waited enough."""
+    while True:
+        try:
+            with transaction() as session:
+                write(session)
+        except OperationalError as error:
+            _log.warning("the end was not written", job_id=job.held.job_id, error=str(error))
+            time.sleep(RETRY_SECONDS)
+        else:
+            return
+
+
+def _as_service_error(error: G2LError | ServiceError) -> ServiceError:
+    """What the method refused, in the words of the service: with a pointer into the job's spec."""
+    if isinstance(error, ServiceError):
+        return error
+    fields = [] if error.field is None else [FieldError(f"#/{error.field}", str(error))]
+    translated = ServiceError(str(error), errors=fields)
+    translated.code, translated.title = error.code, error.title  # type: ignore[misc]
+    return translated
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the clean-up is not to be cut
+    raise Stopped
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))
