@@ -23,7 +23,7 @@ class Program:
     """
 
     name: str
-    argv: Sequence[str]
+    argv: Sequence[str | Path]
     log: Path
     stop: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 5.0),)
     env: Mapping[str, str] = field(default_factory=dict)
@@ -41,9 +41,6 @@ class Child:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         program = self.program
-        switch = (
-            {} if program.uid is None else {"user": program.uid, "group": program.gid, "extra_groups": []}
-        )
         with program.log.open("ab") as log:
             return subprocess.Popen(
                 list(program.argv),
@@ -79,11 +76,9 @@ class Child:
         for number, seconds in self.program.stop:
             if self.returncode is None:
                 self._process.send_signal(number)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(seconds)
                 break
-            except subprocess.TimeoutExpired:
-                continue
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)  # the rest of its group, too, if any is left
         self._process.wait()
@@ -92,6 +87,34 @@ class Child:
         """The last lines of its log, for a message about it."""
         text = self.program.log.read_text(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
+
+
+class Service:
+    """Something that is started, watched and started again: a child and what its start takes."""
+
+    name: str
+    child: Child | None = None
+
+    def start(self) -> None:
+        """Start it, also again after it died; returns when it serves."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+        if self.child is not None:
+            self.child.stop()
+
+
+class PlainService(Service):
+    """A service whose start is no more than that of its program."""
+
+    def __init__(self, program: Program) -> None:
+        self.name = program.name
+        self._program = program
+
+    def start(self) -> None:
+        """Start the program and return at once."""
+        self.child = Child(self._program)
 
 
 def shorten(log: Path, limit: int = LOG_LIMIT) -> None:

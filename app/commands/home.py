@@ -99,7 +99,7 @@ def owned(home: Home) -> Iterator[Ownership]:
 @contextmanager
 def runtime_folder(home: Home) -> Iterator[Path]:
     """A short, private folder for sockets, linked from the home; removed at the end."""
-    _forget_runtime(home)
+    _forget_runtime(home)  # of a start that was killed
     folder = Path(tempfile.mkdtemp(prefix="g2l-", dir=SOCKETS))
     if os.geteuid() == 0:
         folder.chmod(0o711)  # PostgreSQL's account passes through to its own folder below
@@ -107,7 +107,8 @@ def runtime_folder(home: Home) -> Iterator[Path]:
         home.runtime.symlink_to(folder)
         yield folder
     finally:
-        _forget_runtime(home)
+        shutil.rmtree(folder, ignore_errors=True)
+        home.runtime.unlink(missing_ok=True)
 
 
 def _forget_runtime(home: Home) -> None:
