@@ -27,9 +27,9 @@ def back_off(
     """How many names each label sequence keeps.
 
     First leaves are folded into their parents, rarest first, until there are at most `max_classes` classes;
-    then leaves of fewer than `min_class_size` images, rarest first; then inner classes of fewer, deepest first.
-    No label falls below one name, and a class that was folded never comes back: the label of any sequence is
-    its longest prefix that is a class.
+    then leaves of fewer than `min_class_size` images, rarest first; then inner classes of fewer, deepest
+    first. No label falls below one name, and a class that was folded never comes back: the label of any
+    sequence is its longest prefix that is a class.
 
     Args:
         sequences: (U, L) distinct sequences of anchors, -1 beyond their end.

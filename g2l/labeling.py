@@ -228,6 +228,29 @@ def agreement(a: Labeling, b: Labeling) -> float:
     return float((a.class_ids == translated[b.class_ids]).mean())
 
 
+def longest_known(full: Ints, fitted: Labeling, *, ordered: bool = True) -> NDArray[np.str_]:
+    """Label names of further images, in the classes of a labeling made before.
+
+    Args:
+        full: (M, L) sequences grown with the same anchors and options as the labeling's.
+        fitted: the labeling.
+        ordered: as the labeling was made.
+
+    Returns:
+        (M,) the longest beginning of each sequence that is a class, its first name alone if none is.
+    """
+    kept = (fitted.anchors >= 0).sum(1, keepdims=True)
+    used = np.where(np.arange(fitted.full.shape[1]) < kept, fitted.full, -1)
+    known = {tuple(a for a in row if a >= 0) for row in np.unique(used, axis=0).tolist()}
+    sequences, inverse = np.unique(full, axis=0, return_inverse=True)
+    names = []
+    for row in sequences.tolist():
+        heads = (tuple(row[:n]) for n in range(len(row), 1, -1))
+        head = next((head for head in heads if head in known), tuple(row[:1]))
+        names.append("-".join(fitted.names[a] for a in (head if ordered else sorted(head))))
+    return np.array(names)[inverse.reshape(-1)]
+
+
 def bits_per_position(full: Ints) -> tuple[float, ...]:
     """Bits that each position of (N, L) labels adds to the positions before it."""
     heads = (full[:, :length] for length in range(1, full.shape[1] + 1))

@@ -61,7 +61,8 @@ class Metric:
         name: one of `METRICS`.
         rule: what `prepare` does: "unit-norm" (euclidean), or for distributions "ratio" (r / sum r) or
             "softmax" (of standardized r).
-        mean: (D,) of the fitting data: of unit-norm responses, or of responses as they came.
+        mean: (D,) of the fitting data: of unit-norm responses, for "softmax" of responses as they came; for
+            "ratio" zeros.
         scale: (D,) standard deviations for "softmax", else ones.
     """
 
@@ -180,7 +181,7 @@ def fit_metric(name: str, responses: ArrayLike) -> Metric:
     if name not in METRICS:
         raise UnknownMetric(f"metric is one of {', '.join(METRICS)}; got {name!r}", field="metric")
     values = as_responses(responses)
-    metric = _fit(name, values)
+    metric = _fit_unit_norm(values) if name == "euclidean" else fit_distribution_rule(name, values)
     first = metric.coordinates(metric.prepare(values[:1]))
     spread = max(
         float(((metric.coordinates(part) - first) ** 2).sum(1).max()) for part in metric.batches(values)
@@ -191,6 +192,23 @@ def fit_metric(name: str, responses: ArrayLike) -> Metric:
             "apart; give different images or another embedder"
         )
     return metric
+
+
+def fit_distribution_rule(name: str, *responses: NDArray[np.generic]) -> Metric:
+    """Decide how one or more sets of checked responses become distributions; they may all be one point.
+
+    Raises:
+        NonFiniteResponses: NaN or infinity.
+    """
+    n = sum(map(len, responses))
+    ones = np.ones(responses[0].shape[1])
+    if all((part >= 0).all() for values in responses for part in _finite_batches(values)):
+        return Metric(name, "ratio", np.zeros_like(ones), ones)
+    # Each set is summed for itself, so that the order in which two of them are given does not matter.
+    mean = sum(sum(part.sum(0) for part in _finite_batches(values)) for values in responses) / n
+    squares = sum(sum(((part - mean) ** 2).sum(0) for part in _finite_batches(v)) for v in responses)
+    scale = np.sqrt(squares / n)
+    return Metric(name, "softmax", np.asarray(mean), np.where(scale > 0, scale, 1.0))
 
 
 def as_responses(responses: ArrayLike, *, dims: int | None = None) -> NDArray[np.generic]:
@@ -224,17 +242,9 @@ def unit_norm(responses: Floats) -> Floats:
     return scaled / np.where(lengths > 0, lengths, 1.0)
 
 
-def _fit(name: str, values: NDArray[np.generic]) -> Metric:
-    ones = np.ones(values.shape[1])
-    if name == "euclidean":
-        total = sum(unit_norm(part).sum(0) for part in _finite_batches(values))
-        return Metric(name, "unit-norm", np.asarray(total / len(values)), ones)
-    mean = np.asarray(sum(part.sum(0) for part in _finite_batches(values)) / len(values))
-    if all((part >= 0).all() for part in _finite_batches(values)):
-        return Metric(name, "ratio", mean, ones)
-    variance = np.asarray(sum(((part - mean) ** 2).sum(0) for part in _finite_batches(values)) / len(values))
-    scale = np.sqrt(variance)
-    return Metric(name, "softmax", mean, np.where(scale > 0, scale, 1.0))
+def _fit_unit_norm(values: NDArray[np.generic]) -> Metric:
+    total = sum(unit_norm(part).sum(0) for part in _finite_batches(values))
+    return Metric("euclidean", "unit-norm", np.asarray(total / len(values)), np.ones(values.shape[1]))
 
 
 def _finite_batches(values: NDArray[np.generic]) -> Iterator[Floats]:

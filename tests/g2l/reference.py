@@ -30,7 +30,7 @@ def squared_content(d2: Floats) -> float:
 
 
 def exact_content(d2: Floats) -> float:
-    """V by the Cayley-Menger determinant in 60 digits, of the distances as float64 has them; 0 if V**2 <= 0."""
+    """V by the Cayley-Menger determinant in 60 digits, of the float64 distances given; 0 if V**2 <= 0."""
     n = len(d2) - 1
     with mpmath.workdps(60):
         determinant = mpmath.det(mpmath.matrix(bordered(d2).tolist()))
@@ -49,7 +49,7 @@ def greedy_orders(
         chosen: list[int] = []
         for step in range(length):
             candidates = [a for a in range(k) if a not in chosen]
-            squares = [squared_content(_with_point(points[i], anchors, [*chosen, a])) for a in candidates]
+            squares = [squared_content(with_point(points[i], anchors, [*chosen, a])) for a in candidates]
             best = int(np.argmax(squares) if prefer == "far" else np.argmin(squares))
             chosen.append(candidates[best])
             orders[i, step], contents[i, step] = chosen[-1], squares[best]
@@ -57,7 +57,7 @@ def greedy_orders(
 
 
 def explained_orders(points: Floats, anchors: Floats, length: int) -> NDArray[np.int64]:
-    """(N, L) orders of coordinates: nearest first, then by least squares onto the affine hull of the chosen."""
+    """(N, L) orders of coordinates: nearest first, then by least squares onto the hull of the chosen."""
     orders = np.full((len(points), length), -1)
     for i, point in enumerate(points):
         chosen = [int(np.argmin(((anchors - point) ** 2).sum(1)))]
@@ -80,7 +80,7 @@ def _height(point: Floats, anchors: Floats, chosen: list[int]) -> tuple[float, f
     return float(np.linalg.norm(point - anchors[chosen[0]] - edges @ weights)), float(weights[-1])
 
 
-def _with_point(point: Floats, anchors: Floats, chosen: list[int]) -> Floats:
+def with_point(point: Floats, anchors: Floats, chosen: list[int]) -> Floats:
     """Squared distances of {point, chosen anchors}."""
     d2 = np.zeros((len(chosen) + 1, len(chosen) + 1))
     d2[0, 1:] = d2[1:, 0] = point[chosen]
