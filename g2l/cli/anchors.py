@@ -1,0 +1,52 @@
+"""`g2l anchors`."""
+
+from typing import Annotated
+
+import typer
+
+from g2l.cli.anchor_words import AnchorWord
+from g2l.cli.follow import finish
+from g2l.cli.groups import resource_group
+from g2l.cli.options import Embedder, Metric, Name, Seed, given
+from g2l.cli.session import Session, UsageError, Wait, command
+
+group = resource_group(
+    "Named points in one embedding, between which labels are made.",
+    lambda client: client.anchor_sets,
+    columns=("id", "name", "metric", "names", "created_at"),
+)
+
+
+@command(group, "create")
+def create(
+    session: Session,
+    anchor: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=ds_…[:CLASS]", help="A given anchor; repeat it.")
+    ] = None,
+    discover: Annotated[str | None, typer.Option(metavar="ds_…", help="Find them in this dataset.")] = None,
+    k: Annotated[int | None, typer.Option(help="How many to find.")] = None,
+    embedder: Embedder = None,
+    metric: Metric = None,
+    fit_on: Annotated[
+        list[str] | None, typer.Option(metavar="ds_…", help="What a built-in embedder is fitted on.")
+    ] = None,
+    name: Name = None,
+    seed: Seed = None,
+    wait: Wait = True,
+) -> None:
+    """Make an anchor set, of given anchors or of discovered ones."""
+    if bool(anchor) == bool(discover):
+        raise UsageError("give either --anchor (once for each) or --discover with a dataset")
+    fields = given(name=name, embedder=embedder, metric=metric, fit_on=fit_on or None, seed=seed)
+    if discover:
+        fields["discover"] = given(dataset_id=discover, k=k)
+    else:
+        fields["anchors"] = [_request(word) for word in anchor or []]
+    finish(session, session.client.anchor_sets.create(**fields), wait_for_it=wait)
+
+
+def _request(word: str) -> dict[str, str]:
+    parsed = AnchorWord.parse(word)
+    if parsed.dataset_id is None:
+        raise UsageError(f"--anchor {parsed.name}: upload {parsed.path} with `g2l datasets create` first")
+    return parsed.request(parsed.dataset_id)

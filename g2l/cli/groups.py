@@ -1,0 +1,59 @@
+"""The commands that every kind of resource has: list, show, delete."""
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from g2l.cli.output import print_fields, print_json, print_line, print_rows
+from g2l.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from g2l.client.resources import Resources
+    from g2l.client.sync import Client
+
+Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many, the newest.")]
+SHOWN = 50
+
+
+def resource_group(
+    title: str,
+    resources: Callable[["Client"], "Resources"],
+    *,
+    columns: Sequence[str],
+    filters: dict[str, str] | None = None,
+) -> typer.Typer:
+    """A group with list, show and delete; the caller adds what the kind has of its own.
+
+    Args:
+        title: the group's help.
+        resources: which resources of the client these are.
+        columns: the fields that a list shows.
+        filters: of the list.
+    """
+    group = typer.Typer(help=title, no_args_is_help=True)
+
+    @command(group, "list")
+    def list_(session: Session, limit: Limit = SHOWN) -> None:
+        """List them, newest first."""
+        rows = list(islice(resources(session.client).list(**(filters or {})), limit))
+        if session.as_json:
+            print_json({"items": rows})
+        else:
+            print_rows(columns, rows)
+
+    @command(group, "show")
+    def show(session: Session, id_: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+        """Show one."""
+        body = resources(session.client).get(id_)
+        session.show(body, lambda: print_fields(body))
+
+    @command(group, "delete")
+    def delete(session: Session, ids: Annotated[list[str], typer.Argument(metavar="ID…")]) -> None:
+        """Delete one or more; what others need stays."""
+        for id_ in ids:
+            resources(session.client).delete(id_)
+        session.show({"deleted": ids}, lambda: print_line(f"deleted {' '.join(ids)}"))
+
+    return group

@@ -1,0 +1,86 @@
+"""Options that several commands share. None of them has a default here: the service knows the defaults."""
+
+from typing import Annotated
+
+import typer
+
+Name = Annotated[str | None, typer.Option("--name", help="What to call it.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="The seed of all that is random.")]
+
+_ANCHORS, _LABELS, _MODEL, _TARGET = "Anchors", "Labels", "Source model", "Target"
+
+Embedder = Annotated[
+    str | None,
+    typer.Option(
+        "--embedder",
+        help="patch-kmeans, anchor-network, identity, or the id of a model (mdl_) or fitted embedder (emb_).",
+        rich_help_panel=_ANCHORS,
+    ),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option("--metric", help="euclidean, hellinger or jensen-shannon.", rich_help_panel=_ANCHORS),
+]
+Length = Annotated[int | None, typer.Option("--length", help="Anchors in a label.", rich_help_panel=_LABELS)]
+Prefer = Annotated[
+    str | None,
+    typer.Option("--prefer", help="Which anchor comes next: far, near or explain.", rich_help_panel=_LABELS),
+]
+Project = Annotated[
+    bool | None,
+    typer.Option(
+        "--project/--no-project",
+        help="First project images into the anchors' affine hull.",
+        rich_help_panel=_LABELS,
+        show_default=False,
+    ),
+]
+Ordered = Annotated[
+    bool | None,
+    typer.Option(
+        "--ordered/--unordered",
+        help="Whether the order of a label's anchors counts.",
+        rich_help_panel=_LABELS,
+        show_default=False,
+    ),
+]
+MinClassSize = Annotated[
+    int | None,
+    typer.Option("--min-class-size", help="Smaller ones back off to fewer anchors.", rich_help_panel=_LABELS),
+]
+MaxClasses = Annotated[
+    int | None, typer.Option("--max-classes", help="At most so many classes.", rich_help_panel=_LABELS)
+]
+Arch = Annotated[
+    str | None, typer.Option("--arch", help="The network, such as resnet-tiny.", rich_help_panel=_MODEL)
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="Passes over the pool.", rich_help_panel=_MODEL)]
+ImageSize = Annotated[
+    int | None, typer.Option("--image-size", help="Pixels along a side.", rich_help_panel=_MODEL)
+]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", help="Images in a step.", rich_help_panel=_MODEL)
+]
+LearningRate = Annotated[
+    float | None, typer.Option("--learning-rate", help="The highest of its schedule.", rich_help_panel=_MODEL)
+]
+Heads = Annotated[
+    str | None,
+    typer.Option("--heads", help="flat, or one for each of a label's positions.", rich_help_panel=_MODEL),
+]
+Targets = Annotated[
+    str | None, typer.Option("--targets", help="hard or soft pseudo-labels.", rich_help_panel=_MODEL)
+]
+LabelBudget = Annotated[
+    int | None,
+    typer.Option("--label-budget", help="Labelled images a class; all by default.", rich_help_panel=_TARGET),
+]
+TransferMethod = Annotated[
+    str | None,
+    typer.Option("--transfer-method", help="fine-tune or linear-probe.", rich_help_panel=_TARGET),
+]
+
+
+def given(**fields: object) -> dict[str, object]:
+    """The fields that the user gave."""
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,93 @@
+"""What the commands print: tables for people, plain lines for pipes, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from g2l.client.values import JsonObject, Problem
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_line(text: str) -> None:
+    """A line on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """A line for the person at the terminal, on stderr."""
+    sys.stderr.write(text + "\n")
+
+
+def print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """A table; without a terminal, one line a row with tabs between its cells and no heading."""
+    cells = [[_shown(row.get(column)) for column in columns] for row in rows]
+    if not sys.stdout.isatty():
+        for line in cells:
+            print_line("\t".join(line))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for line in cells:
+        table.add_row(*line)
+    Console().print(table, markup=False)
+
+
+def print_fields(fields: Mapping[str, Any]) -> None:
+    """Names and values, one a line."""
+    width = max((len(name) for name in fields), default=0)
+    for name, value in fields.items():
+        print_line(f"{name:<{width}}  {_shown(value)}")
+
+
+def print_problem(problem: Problem, *, as_json: bool, hint: str | None = None) -> None:
+    """Why a command fails: a problem object on stdout for programs, else words on stderr."""
+    if as_json:
+        print_json(problem.to_json())
+    else:
+        note(f"error: {problem}")
+    if hint is not None:
+        note(f"hint: {hint}")
+
+
+def interval(value: JsonObject | None) -> str:
+    """An estimate with its interval, in percent."""
+    if not value or value.get("value") is None:
+        return "unknown"
+    return f"{value['value']:.1%} ({value['low']:.1%} to {value['high']:.1%} at {value['level']:.0%})"
+
+
+def size(count: float) -> str:
+    """A number of bytes, rounded for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """A span of time, rounded for people."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)

@@ -1,0 +1,108 @@
+"""What `g2l run` asks of the service, and the uploads before it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from g2l.cli.anchor_words import AnchorWord
+from g2l.cli.follow import upload, wait
+from g2l.cli.options import given
+from g2l.cli.progress import Reporter
+from g2l.cli.session import UsageError
+from g2l.client.uploads import default_name
+from g2l.client.values import Job, JsonObject
+
+if TYPE_CHECKING:
+    from g2l.client.sync import Client
+
+Options = dict[str, Any]  # only what the user gave
+
+
+@dataclass(frozen=True)
+class Request:
+    """A pipeline to ask for, in the user's words."""
+
+    images: str
+    target: str | None
+    anchors: tuple[AnchorWord, ...]
+    name: str | None
+    anchor_options: Options
+    labeling_options: Options
+    model_options: Options
+    transfer_options: Options
+    seed: int | None
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether this is a pipeline that was asked for earlier."""
+        return self.images.startswith("job_")
+
+    @property
+    def run_name(self) -> str:
+        """What the run is called where the user did not say."""
+        here = not self.images.startswith(("job_", "ds_")) and "://" not in self.images
+        return self.name or (default_name(Path(self.images)) if here else Path(self.images).name)
+
+    def check(self) -> None:
+        """Refuse what does not fit together before anything is sent.
+
+        Raises:
+            UsageError: what to change.
+        """
+        for what, where in (("IMAGES", self.images), ("--target", self.target)):
+            if where and not _is_remote(where) and not Path(where).exists():
+                raise UsageError(f"{what}: there is no {where}")
+        ways = ["--anchor"] * bool(self.anchors)
+        ways += ["--anchors"] * ("discover" in self.anchor_options)
+        ways += ["--anchor-set"] * ("anchor_set_id" in self.anchor_options)
+        if len(ways) > 1:
+            raise UsageError(f"give one of {' and '.join(ways)}")
+        if self.transfer_options and self.target is None:
+            raise UsageError("--label-budget, --transfer-epochs and --transfer-method need a --target")
+
+    def body(self, ids: dict[str, str]) -> JsonObject:
+        """The pipeline's request, once each path has a dataset's id."""
+        anchors = dict(self.anchor_options)
+        if self.anchors:
+            anchors["anchors"] = [a.request(a.dataset_id or ids[a.path or ""]) for a in self.anchors]
+        transfer = None
+        if self.target is not None:
+            transfer = {"dataset_id": ids[self.target], **given(seed=self.seed), **self.transfer_options}
+        return given(
+            dataset_id=ids[self.images],
+            name=self.run_name,
+            anchors=anchors or None,
+            labeling=self.labeling_options or None,
+            model={"name": self.run_name, **self.model_options},
+            transfer=transfer,
+        )
+
+
+def begin(client: "Client", request: Request, reporter: Reporter) -> Job:
+    """Upload what is not there yet and ask for the pipeline; or find the one that was asked for."""
+    if request.is_attached:
+        return client.jobs.get(request.images)
+    wanted = {request.images: request.name, **{a.path: a.name for a in request.anchors if a.path}}
+    if request.target is not None:
+        wanted.setdefault(request.target, None)
+    # All uploads first: the service takes the first in while the others are still under way.
+    sent = {where: _send(client, where, reporter, name=name) for where, name in wanted.items()}
+    ids = {where: _dataset_id(client, dataset, reporter) for where, dataset in sent.items()}
+    return client.pipelines.create(**request.body(ids))
+
+
+def _send(client: "Client", where: str, reporter: Reporter, *, name: str | None) -> str | Job:
+    if where.startswith("ds_"):
+        return where
+    return upload(client, where, name, reporter, label=name or Path(where).name)
+
+
+def _dataset_id(client: "Client", sent: str | Job, reporter: Reporter) -> str:
+    if isinstance(sent, str):
+        return sent
+    job = wait(client, sent, reporter, label=f"dataset {sent.spec['name']}")
+    return str(client.jobs.result(job)["id"])
+
+
+def _is_remote(where: str) -> bool:
+    return where.startswith(("ds_", "job_")) or "://" in where

@@ -1,0 +1,133 @@
+"""Around every command: the service's address, `--json`, and what errors become.
+
+Exit codes: 0 done; 1 the service refused, or the job failed; 2 the command was used wrongly; 3 nobody
+answers at the service's address; 130 interrupted.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Annotated, Concatenate, ParamSpec
+
+import typer
+
+from g2l.cli.output import note, print_json, print_problem
+from g2l.client.errors import ClientError, UnreachableError
+from g2l.client.packing import PackingError
+from g2l.client.values import Job, JsonObject, Problem
+
+if TYPE_CHECKING:
+    from g2l.client.sync import Client
+
+REFUSED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
+PANEL = "Service"
+
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="JSON on stdout; progress stays on stderr.", rich_help_panel=PANEL),
+]
+Url = Annotated[
+    str | None,
+    typer.Option("--url", envvar="G2L_URL", help="The service's address.", rich_help_panel=PANEL),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option("--api-key", envvar="G2L_API_KEY", help="The key to show there.", rich_help_panel=PANEL),
+]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is made, or print the job.")]
+P = ParamSpec("P")
+
+
+class UsageError(ClientError):
+    """A command whose words do not fit together."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Problem("/problems/usage", "The command was used wrongly", detail=detail))
+
+
+class Session:
+    """What a command works with."""
+
+    def __init__(self, url: str | None, api_key: str | None, *, as_json: bool) -> None:
+        self._url = url
+        self._api_key = api_key
+        self.as_json = as_json
+
+    @cached_property
+    def client(self) -> "Client":
+        """The service."""
+        from g2l.client.sync import Client
+
+        return Client(self._url, self._api_key)
+
+    def show(self, body: JsonObject, human: Callable[[], None]) -> None:
+        """Print an answer: as JSON, or as `human` prints it."""
+        if self.as_json:
+            print_json(body)
+        else:
+            human()
+
+    def attempt(self, work: Callable[[], None]) -> int:
+        """Do a command's work; its exit code."""
+        try:
+            work()
+        except UnreachableError as error:
+            hint = "start a service with `g2l serve`, or name one with --url or G2L_URL"
+            print_problem(error.problem, as_json=self.as_json, hint=hint)
+            return UNREACHABLE
+        except (UsageError, PackingError) as error:
+            print_problem(error.problem, as_json=self.as_json)
+            return USAGE
+        except ClientError as error:
+            print_problem(error.problem, as_json=self.as_json)
+            return REFUSED
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        return 0
+
+
+def goes_on(job: Job) -> None:
+    """Tell whoever interrupts a command that the job does not stop with it."""
+    note(f"interrupted; the job goes on in the service: {job.id}")
+    note(f"  g2l jobs wait {job.id}     waits for it again")
+    if job.kind == "pipeline":
+        note(f"  g2l run {job.id}           waits for it and fetches what it made")
+    note(f"  g2l jobs cancel {job.id}   stops it")
+
+
+def command(
+    group: typer.Typer, name: str
+) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[Concatenate[Session, P], None]]:
+    """Register a function as a command that gets a `Session`, with the options that every command has."""
+
+    def register(
+        function: Callable[Concatenate[Session, P], None],
+    ) -> Callable[Concatenate[Session, P], None]:
+        group.command(name)(_with_common_options(function))
+        return function
+
+    return register
+
+
+def _with_common_options(function: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
+    @wraps(function)
+    def run(
+        *, as_json: bool, url: str | None, api_key: str | None, **given: object
+    ) -> None:  # what typer parsed
+        session = Session(url, api_key, as_json=as_json)
+        work = lambda: function(session, **given)  # type: ignore[call-arg,arg-type]  # noqa: E731
+        raise typer.Exit(session.attempt(work))
+
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    common = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, default, annotation in (
+            ("as_json", False, AsJson),
+            ("url", None, Url),
+            ("api_key", None, ApiKey),
+        )
+    ]
+    parameters = [*own, *common]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run

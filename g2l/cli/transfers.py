@@ -1,0 +1,58 @@
+"""`g2l transfer`."""
+
+from typing import Annotated
+
+import typer
+
+from g2l.cli.follow import finish
+from g2l.cli.groups import resource_group
+from g2l.cli.options import (
+    Arch,
+    BatchSize,
+    ImageSize,
+    LabelBudget,
+    LearningRate,
+    Name,
+    Seed,
+    TransferMethod,
+    given,
+)
+from g2l.cli.session import Session, Wait, command
+
+group = resource_group(
+    "Models fine-tuned on a target, and the error that was measured.",
+    lambda client: client.transfers,
+    columns=("id", "dataset_id", "model_id", "label_budget", "seed", "accuracy", "created_at"),
+)
+
+
+@command(group, "create")
+def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
+    session: Session,
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The target, ds_…; it needs labels.")],
+    model: Annotated[str | None, typer.Option(metavar="mdl_…", help="The source; none: scratch.")] = None,
+    label_budget: LabelBudget = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the target.")] = None,
+    method: TransferMethod = None,
+    arch: Arch = None,
+    image_size: ImageSize = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    name: Name = None,
+    seed: Seed = None,
+    wait: Wait = True,
+) -> None:
+    """Fine-tune a model on a target and measure it."""
+    fields = given(
+        name=name,
+        model_id=model,
+        label_budget=label_budget,
+        epochs=epochs,
+        method=method,
+        arch=arch,
+        image_size=image_size,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    finish(session, session.client.transfers.create(dataset_id=dataset, **fields), wait_for_it=wait)
