@@ -30,6 +30,7 @@ class Program:
     cwd: Path | None = None
     uid: int | None = None
     gid: int | None = None
+    pass_fds: Sequence[int] = ()
 
 
 class Child:
@@ -54,6 +55,7 @@ class Child:
                 user=program.uid,
                 group=program.gid,
                 extra_groups=None if program.uid is None else [],
+                pass_fds=program.pass_fds,
             )
 
     @property

@@ -6,7 +6,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import redis
+from redis import BusyLoadingError, ConnectionError
+from redis import Redis as Client
 
 from app.commands import leftovers
 from app.commands.accounts import redis_program
@@ -50,31 +51,39 @@ class Redis(Service):
         options = [word for name, value in settings.items() for word in (f"--{name}", value)]
         argv: list[str | Path] = [redis_program(), *options]
         self.child = Child(Program(name=self.name, argv=argv, log=self._log, stop=STOP, cwd=self._folder))
-        with redis.Redis(unix_socket_path=str(self._socket)) as client:
-            wait_until(self.child, client.ping, redis.ConnectionError, redis.BusyLoadingError)
+        with Client(unix_socket_path=str(self._socket)) as client:
+            wait_until(self.child, client.ping, ConnectionError, BusyLoadingError)
 
 
 @dataclass(frozen=True)
 class Engines:
-    """What runs; an engine that the caller has elsewhere is None."""
+    """The two URLs, and what of them is ours to run."""
 
-    postgres: Postgres | None
-    redis: Redis | None
+    database_url: str
+    redis_url: str
+    services: tuple[Service, ...]
 
 
 @contextmanager
 def running(
-    home: Home, *, postgres: bool = True, redis: bool = True, durable: bool = True
+    home: Home, *, database_url: str | None = None, redis_url: str | None = None, durable: bool = True
 ) -> Iterator[Engines]:
-    """Private engines while the block runs; the caller owns the home. Redis stops first, PostgreSQL last."""
+    """The engines that are named, or private ones while the block runs; the caller owns the home.
+
+    Redis stops first, PostgreSQL last.
+    """
     with ExitStack() as stack:
         runtime = stack.enter_context(runtime_folder(home))
-        engines = Engines(
-            Postgres(home, runtime, durable=durable) if postgres else None,
-            Redis(home, runtime) if redis else None,
-        )
-        for engine in (engines.postgres, engines.redis):
-            if engine is not None:
-                stack.callback(engine.stop)
-                engine.start()
-        yield engines
+        services: list[Service] = []
+        if database_url is None:
+            postgres = Postgres(home, runtime, durable=durable)
+            services.append(postgres)
+            database_url = postgres.url
+        if redis_url is None:
+            redis = Redis(home, runtime)
+            services.append(redis)
+            redis_url = redis.url
+        for service in services:
+            stack.callback(service.stop)
+            service.start()
+        yield Engines(database_url, redis_url, tuple(services))

@@ -45,14 +45,10 @@ class Postgres(Service):
         self._sockets = private(runtime / "pg", self._account)
         self._programs = accounts.postgres_programs(self._account)
 
-    def url_of(self, database: str) -> str:
-        """A database's URL; the socket's folder is private, so there is no password."""
-        return f"postgresql://g2l@/{database}?host={self._sockets}"
-
     @property
     def url(self) -> str:
         """The URL of the service's database."""
-        return self.url_of("g2l")
+        return url_in(self._sockets)
 
     def start(self) -> None:
         """Start it, also again, after ending whatever still works in its data: two would ruin them."""
@@ -101,9 +97,14 @@ class Postgres(Service):
         aside.rename(self._data)
 
     def _ensure_database(self) -> None:
-        with psycopg.connect(self.url_of("postgres"), autocommit=True) as connection:
+        with psycopg.connect(url_in(self._sockets, "postgres"), autocommit=True) as connection:
             if connection.execute("SELECT FROM pg_database WHERE datname = 'g2l'").fetchone() is None:
                 connection.execute("CREATE DATABASE g2l")
+
+
+def url_in(sockets: Path, database: str = "g2l") -> str:
+    """The URL of a database; the folder of its socket is private, so there is no password."""
+    return f"postgresql://g2l@/{database}?host={sockets}"
 
 
 def private(folder: Path, account: Account | None) -> Path:

@@ -19,7 +19,6 @@ from app.commands.accounts import EngineError, account_for, postgres_programs
 from app.commands.children import Service
 from app.commands.engines import Engines, running
 from app.commands.home import Home, HomeInUseError, owned
-from app.commands.postgres import Postgres
 from tests.fixtures.engines import redis_client
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL runs under another account")
@@ -30,7 +29,7 @@ from app.commands.engines import running
 from app.commands.home import Home, owned
 home = Home(Path(sys.argv[1]))
 with owned(home), running(home, durable=False) as engines:
-    print(engines.postgres.child.pid, engines.redis.child.pid, flush=True)
+    print(*[service.child.pid for service in engines.services], flush=True)
     time.sleep(600)
 """
 
@@ -57,25 +56,16 @@ def made(path: Path) -> Home:
 
 
 def write_row(engines: Engines) -> None:
-    with psycopg.connect(url(engines)) as connection:
+    with psycopg.connect(engines.database_url) as connection:
         connection.execute("CREATE TABLE kept (word text)")
         connection.execute("INSERT INTO kept VALUES ('Δx')")
 
 
 def read_row(engines: Engines) -> str:
-    with psycopg.connect(url(engines)) as connection:
+    with psycopg.connect(engines.database_url) as connection:
         row = connection.execute("SELECT word FROM kept").fetchone()
     assert row is not None
     return str(row[0])
-
-
-def url(engines: Engines) -> str:
-    return postgres(engines).url
-
-
-def postgres(engines: Engines) -> Postgres:
-    assert engines.postgres is not None
-    return engines.postgres
 
 
 def pid(service: Service) -> int:
@@ -93,36 +83,37 @@ def gone(pid: int) -> bool:
 
 def test_stopping_leaves_nothing_running_and_starting_again_finds_the_data(home: Home) -> None:
     with running(home) as engines:
-        assert engines.redis is not None
         write_row(engines)
-        with redis_client(engines.redis.url) as client:
+        with redis_client(engines.redis_url) as client:
             client.set("kept", "yes")
-        pids = [pid(postgres(engines)), pid(engines.redis)]
+        pids = [pid(service) for service in engines.services]
         sockets = home.runtime.readlink()
     assert all(gone(each) for each in pids)
     assert not sockets.exists()
     assert not home.runtime.is_symlink()
     with running(home) as engines:
-        assert engines.redis is not None
         assert read_row(engines) == "Δx"
-        with redis_client(engines.redis.url) as client:
+        with redis_client(engines.redis_url) as client:
             assert client.get("kept") == b"yes"
 
 
-def test_engines_can_be_had_apart(home: Home) -> None:
-    with running(home, postgres=False) as engines:
-        assert engines.postgres is None
-        assert engines.redis is not None
-    with running(home, redis=False, durable=False) as engines:
-        assert engines.redis is None
+def test_engines_can_be_had_apart(home: Home, tmp_path: Path) -> None:
+    elsewhere = "redis://localhost:1/0"
+    with running(home, redis_url=elsewhere, durable=False) as engines:
+        assert [service.name for service in engines.services] == ["postgres"]
+        assert engines.redis_url == elsewhere
         write_row(engines)
+        with running(made(tmp_path / "other"), database_url=engines.database_url) as others:
+            assert [service.name for service in others.services] == ["redis"]
+            assert read_row(others) == "Δx"
 
 
 def test_postgres_killed_hard_starts_again(home: Home) -> None:
-    with running(home, redis=False, durable=False) as engines:
+    with running(home, durable=False) as engines:
         write_row(engines)
-        os.kill(pid(postgres(engines)), signal.SIGKILL)
-        postgres(engines).start()
+        postgres = engines.services[0]
+        os.kill(pid(postgres), signal.SIGKILL)
+        postgres.start()
         assert read_row(engines) == "Δx"
 
 
@@ -142,7 +133,7 @@ def test_engines_end_with_a_holder_killed_hard_and_the_next_one_finds_all(home: 
 
 
 def test_a_server_left_over_in_our_data_is_stopped_first(home: Home) -> None:
-    with running(home, redis=False, durable=False) as engines:
+    with running(home, durable=False) as engines:
         write_row(engines)
     data = home.postgres.resolve() / "data"
     account = account_for(data)
@@ -155,19 +146,19 @@ def test_a_server_left_over_in_our_data_is_stopped_first(home: Home) -> None:
     )
     while not leftovers.working_in(data, "postgres"):
         time.sleep(0.02)
-    with running(home, redis=False, durable=False) as engines:
+    with running(home, durable=False) as engines:
         assert orphan.wait(10) is not None
         assert read_row(engines) == "Δx"
 
 
 def test_a_stale_lock_file_that_names_an_innocent_process_harms_nobody(home: Home) -> None:
-    with running(home, redis=False, durable=False) as engines:
+    with running(home, durable=False) as engines:
         write_row(engines)
     data = home.postgres.resolve() / "data"
     account = account_for(data)
     with subprocess.Popen(["sleep", "600"], user=None if account is None else account.uid) as innocent:
         (data / "postmaster.pid").write_text(f"{innocent.pid}\n{data}\n1\n5432\n/tmp\n\n0 0\nready\n")
-        with running(home, redis=False, durable=False) as engines:
+        with running(home, durable=False) as engines:
             assert read_row(engines) == "Δx"
         assert innocent.poll() is None
         innocent.kill()
@@ -185,7 +176,7 @@ def test_a_private_parent_stays_private(tmp_path: Path) -> None:
     parent.mkdir(mode=0o700)
     modes = {folder: stat.S_IMODE(folder.stat().st_mode) for folder in [parent, *parent.parents]}
     home = made(parent / "home")
-    with running(home, redis=False, durable=False) as engines:
+    with running(home, durable=False) as engines:
         write_row(engines)
         assert home.postgres.is_symlink()
         assert home.postgres.readlink().stat().st_uid != 0
@@ -197,7 +188,7 @@ def test_a_home_that_postgres_reaches_keeps_its_data_inside() -> None:
     folder = Path(tempfile.mkdtemp(prefix="g2l-open-", dir="/tmp"))
     folder.chmod(0o711)
     home = made(folder / "home")
-    with running(home, redis=False, durable=False):
+    with running(home, durable=False):
         assert (home.postgres / "data" / "PG_VERSION").exists()
         assert not home.postgres.is_symlink()
     shutil.rmtree(folder)
@@ -224,35 +215,34 @@ def test_programs_out_of_reach_are_copied_once(tmp_path: Path, monkeypatch: pyte
 
 @as_root
 def test_a_copied_home_does_not_get_the_first_ones_data(home: Home, tmp_path: Path) -> None:
-    with running(home, redis=False, durable=False):
+    with running(home, durable=False):
         pass
     copy = Home(tmp_path / "copy")
     shutil.copytree(home.path, copy.path, symlinks=True)
-    with pytest.raises(EngineError, match="is a copy of"), running(copy, redis=False):
+    with pytest.raises(EngineError, match="is a copy of"), running(copy, durable=False):
         pass
 
 
 @as_root
 def test_a_moved_home_keeps_its_data(home: Home, tmp_path: Path) -> None:
-    with running(home, redis=False, durable=False) as engines:
+    with running(home, durable=False) as engines:
         write_row(engines)
     moved = Home(home.path.rename(tmp_path / "moved"))
-    with running(moved, redis=False, durable=False) as engines:
+    with running(moved, durable=False) as engines:
         assert read_row(engines) == "Δx"
 
 
 def test_a_long_home_path_is_no_trouble_for_sockets(tmp_path: Path) -> None:
-    with running(made(tmp_path / ("long" * 40) / "home"), postgres=False) as engines:
-        assert engines.redis is not None
-        with redis_client(engines.redis.url) as client:
-            assert client.ping()
+    home = made(tmp_path / ("long" * 40) / "home")
+    with running(home, durable=False) as engines, redis_client(engines.redis_url) as client:
+        assert client.ping()
 
 
 def test_what_an_engine_says_is_in_the_error(home: Home) -> None:
-    with running(home, redis=False, durable=False):
+    with running(home, durable=False):
         pass
     (home.postgres / "data" / "global" / "pg_control").unlink()
-    with pytest.raises(EngineError, match="pg_control"), running(home, redis=False):
+    with pytest.raises(EngineError, match="pg_control"), running(home, durable=False):
         pass
 
 

@@ -1,0 +1,163 @@
+"""`g2l serve`: engines, migrations, API and workers as our children, from the first to Ctrl-C."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+import httpx
+
+from app.commands import db, leftovers
+from app.commands.accounts import EngineError
+from app.commands.children import PlainService, Program, Service
+from app.commands.engines import Engines, running
+from app.commands.home import Home, owned
+from app.commands.listening import (
+    address_of,
+    listen,
+    near_address_of,
+    require_key_unless_loopback,
+)
+from app.commands.supervisor import watch
+from core.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+READY_WITHIN = 120.0
+API_STOP = ((signal.SIGTERM, 6.0),)
+WORKER_STOP = ((signal.SIGTERM, 15.0),)  # hands its job back first
+LEFTOVER_STOP = ((signal.SIGTERM, 15.0),)
+Say = Callable[[str], None]
+
+
+class Stopped(BaseException):
+    """A signal asked us to stop."""
+
+
+def serve(settings: Settings, say: Say, note: Say) -> None:
+    """Serve until a signal says stop: ``say`` gets the address once it is ready, ``note`` what happens after.
+
+    Raises:
+        ServiceError: it cannot start; the message says why.
+    """
+    home = Home(settings.home)
+    with _signals_raise(), ExitStack() as stack:
+        ownership = stack.enter_context(owned(home))
+        leftovers.end(leftovers.served_from(home.path), LEFTOVER_STOP)
+        listener = stack.enter_context(listen(settings.host, settings.port))
+        address = address_of(listener, settings.host)
+        ownership.announce(address)
+        engines = stack.enter_context(
+            running(home, database_url=settings.database_url, redis_url=settings.redis_url)
+        )
+        db.upgrade(engines.database_url)
+        if not settings.insecure_no_auth:
+            require_key_unless_loopback(listener, engines.database_url)
+        env = _environment(settings, engines)
+        api, workers = _api(home, listener, env), _workers(home, settings.workers, env)
+        stack.callback(_stop, home, api, workers)
+        for service in [api, *workers]:
+            service.start()
+        _await_ready(near_address_of(listener), [api, *workers])
+        say(f"Ready: {address}")
+        watch([*engines.services, api, *workers], note)
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """The first signal ends the block, quietly; what stopping does then is bounded, and is let finish."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped
+
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    except Stopped:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _environment(settings: Settings, engines: Engines) -> dict[str, str]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = str(max(1, cores // settings.workers))
+    return {
+        leftovers.MARK: str(settings.home),
+        "G2L_HOME": str(settings.home),
+        "G2L_DATABASE_URL": engines.database_url,
+        "G2L_REDIS_URL": engines.redis_url,
+        "G2L_INSECURE_NO_AUTH": str(settings.insecure_no_auth),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),  # read when torch is imported
+    }
+
+
+def _api(home: Home, listener: socket.socket, env: dict[str, str]) -> Service:
+    return PlainService(
+        Program(
+            name="api",
+            argv=[sys.executable, "-m", "app.commands.api", str(listener.fileno())],
+            log=home.logs / "api.log",
+            stop=API_STOP,
+            env=env,
+            cwd=ROOT,
+            pass_fds=[listener.fileno()],
+        )
+    )
+
+
+def _workers(home: Home, count: int, env: dict[str, str]) -> list[Service]:
+    celery = [sys.executable, "-m", "celery", "-A", "workers.celery_app", "worker", "-Q", "cpu,gpu"]
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return [
+        PlainService(
+            Program(
+                name=f"worker-{number}",
+                argv=[*celery, *quiet, "-n", f"worker-{number}@%h"],
+                log=home.logs / f"worker-{number}.log",
+                stop=WORKER_STOP,
+                env=env,
+                cwd=ROOT,
+            )
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+def _stop(home: Home, api: Service, workers: Sequence[Service]) -> None:
+    api.stop()
+    for worker in workers:
+        if worker.child is not None:
+            worker.child.ask_to_stop()  # all at once
+    for worker in workers:
+        worker.stop()
+    leftovers.end(leftovers.served_from(home.path), LEFTOVER_STOP)
+
+
+def _await_ready(address: str, services: Sequence[Service]) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    said = "nothing"
+    with httpx.Client(base_url=address, timeout=5, trust_env=False) as client:
+        while time.monotonic() < deadline:
+            for service in services:
+                if service.child is not None and service.child.returncode is not None:
+                    log, tail = service.child.program.log, service.child.log_tail()
+                    raise EngineError(f"{service.name} did not start; see {log}:\n{tail}")
+            try:
+                response = client.get("/readyz")
+            except httpx.TransportError:
+                pass
+            else:
+                if response.status_code == httpx.codes.OK:
+                    return
+                said = response.text
+            time.sleep(0.1)
+    raise EngineError(f"not ready after {READY_WITHIN:g} s; {address}/readyz says: {said}")
