@@ -13,12 +13,12 @@ _ID_FIELDS = frozenset(
 
 def references(spec: BaseModel) -> list[str]:
     """The ids of all resources that a spec names, each once, in order."""
-    return [id_ for _, id_ in located_references(spec)]
+    return list(dict.fromkeys(id_ for _, id_ in located_references(spec)))
 
 
 def located_references(spec: BaseModel) -> list[tuple[str, str]]:
-    """The same with where each stands, as in ``transfer/dataset_id`` or ``model_ids/0``."""
-    return list({id_: (where, id_) for where, id_ in reversed(list(_walk(spec, "")))}.values())[::-1]
+    """Every id with where it stands, as in ``transfer/dataset_id`` or ``model_ids/0``."""
+    return list(_walk(spec, ""))
 
 
 def _walk(value: object, where: str) -> Iterator[tuple[str, str]]:

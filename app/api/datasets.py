@@ -1,0 +1,73 @@
+"""Datasets over HTTP: send images in, list them, read them, delete them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import TypeAdapter
+
+from app import bodies, paging, problems, resources, uploads
+from app.checks.uris import check_uri
+from app.database import ReadDb, WriteDb
+from app.keys import IdempotentRequest
+from app.schemas.datasets import DatasetOut
+from app.schemas.jobs import JobOut
+from app.submitting import submitted
+from core.artifacts import Store
+from core.db.resources import Dataset
+from core.settings import get_settings
+from core.specs.datasets import DatasetSpec, DatasetUriSpec
+
+router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
+URI_BODY: TypeAdapter[DatasetUriSpec] = TypeAdapter(DatasetUriSpec)
+
+
+class DatasetsQuery(paging.PageQuery):
+    """The filters of the list."""
+
+    name: paging.Text | None = None
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=JobOut,
+    responses=problems.documented(
+        "malformed-upload", "idempotency-in-flight", "upload-too-large", "unsupported-media-type"
+    ),
+    openapi_extra=bodies.upload_schema(DatasetUriSpec.model_json_schema()),
+)
+async def create_dataset(request: Request, keyed: IdempotentRequest) -> Response:
+    """Take in an archive, sent along or lying at a URI; answers with the job that reads it."""
+    settings = get_settings()
+    if not bodies.is_multipart(request):
+        body = await bodies.parsed_json(request, URI_BODY)
+        check_uri(body.uri, settings)
+        return await submitted(request, keyed, "dataset", spec=DatasetSpec(name=body.name, uri=body.uri))
+    async with uploads.received(request, Store(settings.store), settings.max_upload_bytes) as received:
+        keyed = keyed.identified(received.digest)
+        fields = bodies.upload_fields(received.fields)
+        spec = DatasetSpec(name=fields.name, upload=received.upload)
+        answer = await submitted(request, keyed, "dataset", spec=spec)
+        received.kept = True
+        return answer
+
+
+@router.get("")
+def list_datasets(
+    query: Annotated[DatasetsQuery, Query()], db: ReadDb, request: Request, response: Response
+) -> paging.Page[DatasetOut]:
+    """Datasets, newest first."""
+    rows = resources.select_page(db, Dataset, query)
+    return resources.render_page(rows, query, DatasetOut.model_validate, request=request, response=response)
+
+
+@router.get("/{dataset_id}", responses=problems.documented("not-found"))
+def get_dataset(dataset_id: str, db: ReadDb) -> DatasetOut:
+    """What a dataset holds."""
+    return DatasetOut.model_validate(resources.get(db, Dataset, dataset_id))
+
+
+@router.delete("/{dataset_id}", status_code=204, responses=problems.documented("not-found", "in-use"))
+def delete_dataset(dataset_id: str, db: WriteDb) -> None:
+    """Delete a dataset that nothing needs."""
+    resources.remove(db, Dataset, dataset_id)

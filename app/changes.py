@@ -1,0 +1,100 @@
+"""Who waits for a job hears of its changes: one LISTEN a process, a poll behind it, fanned out to asyncio."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import psycopg
+import structlog
+from sqlalchemy import make_url, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from core.db.jobs import Job
+from core.db.session import transaction
+from core.jobs.events import CHANNEL
+from core.settings import get_settings
+
+logger = structlog.get_logger(__name__)
+PERIOD = 1.0  # seconds; progress is not announced, and a lost notification is made up for
+
+
+class Changes:
+    """Wakes waiters; what has changed they read themselves, so that waking once too often does no harm."""
+
+    def __init__(self) -> None:
+        self._waiters: dict[str, set[asyncio.Event]] = {}
+        self._seen: dict[str, Sequence[object]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._run, name="changes", daemon=True)
+        self._lock = threading.Lock()
+        self.stopping = False
+
+    def start(self) -> None:
+        """Begin, on the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End every wait; from any thread, or from a signal handler."""
+        self.stopping = True
+        self._wake(list(self._waiters))
+
+    @contextmanager
+    def watch(self, job_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever the job may have changed; the waiter clears it, then reads."""
+        event = asyncio.Event()
+        with self._lock:
+            self._waiters.setdefault(job_id, set()).add(event)
+            self._seen.pop(job_id, None)  # so that the next poll wakes the newcomer once
+        try:
+            yield event
+        finally:
+            with self._lock:
+                self._waiters[job_id].discard(event)
+                if not self._waiters[job_id]:
+                    del self._waiters[job_id]
+                    self._seen.pop(job_id, None)
+
+    def _wake(self, job_ids: Sequence[str]) -> None:
+        if self._loop is None or self._loop.is_closed():
+            return
+        for job_id in job_ids:
+            for event in list(self._waiters.get(job_id, ())):
+                self._loop.call_soon_threadsafe(event.set)
+
+    def _run(self) -> None:
+        url = make_url(get_settings().require_database_url()).set(drivername="postgresql")
+        while not self.stopping:
+            try:
+                self._listen(url.render_as_string(hide_password=False))
+            except (psycopg.Error, SQLAlchemyError) as error:
+                logger.warning("not listening to the database", error=str(error))
+                threading.Event().wait(PERIOD)
+
+    def _listen(self, url: str) -> None:
+        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+            connection.execute(f"LISTEN {CHANNEL}")
+            self._wake(list(self._waiters))  # for what was announced while nobody listened
+            while not self.stopping:
+                self._poll()
+                for notice in connection.notifies(timeout=PERIOD):
+                    self._wake([notice.payload])
+                    if self.stopping:
+                        return
+
+    def _poll(self) -> None:
+        with self._lock:
+            watched = list(self._waiters)
+        if not watched:
+            return
+        with transaction() as session:
+            rows = session.execute(
+                select(
+                    Job.id, Job.version, Job.event_seq, Job.stage, Job.progress_done, Job.progress_total
+                ).where(Job.id.in_(watched))
+            ).all()
+        with self._lock:
+            changed = [row.id for row in rows if row.id in self._waiters and self._seen.get(row.id) != row]
+            self._seen.update({row.id: row for row in rows if row.id in self._waiters})
+        self._wake(changed)

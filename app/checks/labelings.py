@@ -1,0 +1,67 @@
+"""What can be known of a labeling before it is made."""
+
+from sqlalchemy.orm import Session
+
+from app.checks.compatibility import embedder_mismatch, require_embeddable
+from app.checks.inputs import Inputs, load, locked
+from core.db.resources import Dataset, Embedder, Model
+from core.specs.labelings import GeometryLabelingSpec, KMeansLabelingSpec, ShuffledLabelingSpec
+
+
+def check_labeling(
+    db: Session, spec: GeometryLabelingSpec | KMeansLabelingSpec | ShuffledLabelingSpec
+) -> None:
+    """Refuse what would fail.
+
+    Raises:
+        InvalidRequestError: with a pointer for each mistake.
+    """
+    inputs = load(db, spec)
+    if isinstance(spec, GeometryLabelingSpec):
+        anchors = inputs.anchor_set(spec.anchor_set_id)
+        check_length(inputs, "length", spec.length, k=anchors.k)
+        check_anchor_space(
+            db,
+            inputs,
+            "anchor_set_id",
+            embedder_id=anchors.embedder_id,
+            dataset=inputs.dataset(spec.dataset_id),
+        )
+    elif isinstance(spec, KMeansLabelingSpec):
+        _check_k_means(inputs, spec)
+    inputs.finish()
+
+
+def check_length(inputs: Inputs, where: str, length: int, *, k: int) -> None:
+    """A label names each anchor at most once."""
+    if length > k:
+        inputs.refuse(
+            where,
+            f"There are {k} anchors and a label names each at most once; give a length of at most {k}, got {length}.",
+        )
+
+
+def check_anchor_space(
+    db: Session, inputs: Inputs, where: str, *, embedder_id: str, dataset: Dataset
+) -> None:
+    """The anchors' own embedder takes the dataset."""
+    embedder = locked(db, [embedder_id]).get(embedder_id)
+    reason = embedder_mismatch(embedder, dataset) if isinstance(embedder, Embedder | Model) else None
+    if reason is not None:
+        inputs.refuse(where, reason)
+
+
+def _check_k_means(inputs: Inputs, spec: KMeansLabelingSpec) -> None:
+    dataset = inputs.dataset(spec.dataset_id)
+    if spec.n_classes > dataset.n_items:
+        inputs.refuse(
+            "n_classes",
+            f"{dataset.id} has {dataset.n_items:,} items; n_classes may not be larger, got {spec.n_classes:,}.",
+        )
+    if spec.embedder == "anchor-network":
+        inputs.refuse(
+            "embedder",
+            "anchor-network needs anchors to be trained on; give the `emb_…` of an anchor set, or another.",
+        )
+    else:
+        require_embeddable(inputs, "embedder", spec.embedder, datasets=[dataset])

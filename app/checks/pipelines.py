@@ -1,0 +1,57 @@
+"""What can be known of a pipeline before its first stage."""
+
+from sqlalchemy.orm import Session
+
+from app.checks.anchor_sets import check_discovery, check_embedding, check_given
+from app.checks.compatibility import channel_mismatch, require_images
+from app.checks.inputs import Inputs, load
+from app.checks.labelings import check_anchor_space, check_length
+from app.checks.models import check_image_size
+from app.checks.transfers import check_target
+from core.db.resources import Dataset
+from core.specs.pipelines import PipelineSpec
+
+_OF_NEW_ANCHORS = ("embedder", "metric", "fit_on", "seed", "name")
+
+
+def check_pipeline(db: Session, spec: PipelineSpec) -> None:
+    """Refuse what one of the stages would refuse.
+
+    Raises:
+        InvalidRequestError: with a pointer for each mistake.
+    """
+    inputs = load(db, spec)
+    pool = inputs.dataset(spec.dataset_id)
+    if require_images(inputs, "dataset_id", pool):
+        k = _check_anchors(db, inputs, spec, pool)
+        check_length(inputs, "labeling/length", spec.labeling.length, k=k)
+        check_image_size(inputs, "model/image_size", spec.model.arch, image_size=spec.model.image_size)
+        if spec.transfer is not None:
+            target = inputs.dataset(spec.transfer.dataset_id)
+            check_target(inputs, "transfer/dataset_id", target)
+            reason = channel_mismatch("The source model", pool.channels, target)
+            if target.kind == "images" and reason is not None:
+                inputs.refuse("transfer/dataset_id", reason)
+    inputs.finish()
+
+
+def _check_anchors(db: Session, inputs: Inputs, spec: PipelineSpec, pool: Dataset) -> int:
+    """Check the anchors, and say how many there will be."""
+    anchors = spec.anchors
+    if anchors.anchor_set_id is not None:
+        row = inputs.anchor_set(anchors.anchor_set_id)
+        for name in _OF_NEW_ANCHORS:
+            if name in anchors.model_fields_set:
+                inputs.refuse(f"anchors/{name}", f"{row.id} has its own; leave it out, or make new anchors.")
+        check_anchor_space(db, inputs, "anchors/anchor_set_id", embedder_id=row.embedder_id, dataset=pool)
+        return row.k
+    if anchors.anchors is not None:
+        datasets = check_given(inputs, "anchors/anchors", anchors.anchors)
+        check_embedding(inputs, "anchors/", anchors, datasets=[pool, *datasets], discovered=False)
+        return len(anchors.anchors)
+    discover = anchors.discover
+    if discover is None:  # the spec's own validator fills it in
+        raise TypeError("a pipeline's anchors name no way to make them")
+    check_discovery(inputs, "anchors/discover", discover.k, names=discover.names, pool=pool)
+    check_embedding(inputs, "anchors/", anchors, datasets=[pool], discovered=True)
+    return discover.k

@@ -1,0 +1,57 @@
+"""The database as endpoints see it: a handle that reads, and one that writes and commits before the answer."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+from sqlalchemy import Executable, Result, ScalarResult, Select
+from sqlalchemy.orm import Session
+
+from app.background import Sender
+from core.db.session import get_engine, transaction
+
+Row = TypeVar("Row")
+
+
+class ReadSession:
+    """What a reading endpoint may do: queries in one read-only transaction; no add, no delete, no commit."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, table: type[Row], key: str) -> Row | None:
+        """A row by its primary key."""
+        return self._session.get(table, key)
+
+    def scalar(self, statement: Select[tuple[Row]]) -> Row | None:
+        """The first column of the first row."""
+        return self._session.scalar(statement)
+
+    def scalars(self, statement: Select[tuple[Row]]) -> ScalarResult[Row]:
+        """The first column of each row."""
+        return self._session.scalars(statement)
+
+    def execute(self, statement: Executable) -> Result[Any]:
+        """Rows of any shape."""
+        return self._session.execute(statement)
+
+
+def reading() -> Iterator[ReadSession]:
+    """A read-only transaction; a connection is taken at the first query."""
+    with Session(get_engine(), expire_on_commit=False) as session, session.begin():
+        session.connection(execution_options={"postgresql_readonly": True})
+        yield ReadSession(session)
+
+
+def writing(request: Request) -> Iterator[Session]:
+    """A transaction that commits when the endpoint returns, before its answer leaves; then promises are sent."""
+    sender: Sender = request.app.state.sender
+    with transaction() as session:
+        yield session
+    sender.wake()
+
+
+# By default a `yield` dependency ends after the answer was sent: a client could hold a 202 before the commit.
+ReadDb = Annotated[ReadSession, Depends(reading, scope="function")]
+WriteDb = Annotated[Session, Depends(writing, scope="function")]
+AnyDb = ReadSession | Session

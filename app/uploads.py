@@ -1,0 +1,193 @@
+"""Multipart bodies, straight from the socket into the store: flat memory, digest and size on the way."""
+
+import asyncio
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
+
+from core.artifacts import Store
+from core.errors import InvalidRequestError, MalformedUploadError, UploadTooLargeError
+from core.specs.base import Upload
+
+_BATCH = 1 << 20  # bytes that are parsed and written at a time, in a thread
+_MAX_FIELD = 64 << 10
+_MAX_FIELDS = 20
+
+
+@dataclass
+class Received:
+    """A body that was read to its end; the file is removed unless it is kept."""
+
+    fields: dict[str, str]
+    upload: Upload
+    kept: bool = False
+
+    @property
+    def digest(self) -> str:
+        """What tells this request from another one: its fields and its file."""
+        whole = sorted(
+            [*self.fields.items(), ("file", self.upload.sha256), ("filename", self.upload.filename)]
+        )
+        return hashlib.sha256(repr(whole).encode()).hexdigest()
+
+
+class _Form:
+    """Takes the parser's callbacks: small fields into memory, the part named `file` into a file."""
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self.fields: dict[str, str] = {}
+        self.filename: str | None = None
+        self.bytes = 0
+        self.sha256 = hashlib.sha256()
+        self.complete = False
+        self._limit = limit
+        self._file: BinaryIO = path.open("xb")
+        self._part: str | None = None
+        self._value = bytearray()
+        self._header = [bytearray(), bytearray()]
+        self._headers: dict[bytes, bytes] = {}
+
+    def close(self) -> None:
+        self._file.close()
+
+    def sync(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def on_part_begin(self) -> None:
+        self._headers = {}
+        self._value = bytearray()
+        self._part = None
+
+    def on_header_begin(self) -> None:
+        self._header = [bytearray(), bytearray()]
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header[0] += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header[1] += data[start:end]
+
+    def on_header_end(self) -> None:
+        self._headers[bytes(self._header[0]).lower()] = bytes(self._header[1])
+
+    def on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        if name == "file":
+            if self.filename is not None:
+                raise InvalidRequestError.at("file", "There are two parts named `file`; send one.")
+            self.filename = _base_name(options.get(b"filename", b""))
+        elif name in self.fields or len(self.fields) >= _MAX_FIELDS:
+            raise InvalidRequestError.at(name, "The field is there twice, or there are too many.")
+        self._part = name
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._part == "file":
+            self.bytes += end - start
+            if self.bytes > self._limit:
+                raise too_large(self._limit)
+            chunk = memoryview(data)[start:end]
+            self.sha256.update(chunk)
+            self._file.write(chunk)
+            return
+        self._value += data[start:end]
+        if len(self._value) > _MAX_FIELD:
+            raise InvalidRequestError.at(self._part or "", f"A field may have {_MAX_FIELD:,} bytes.")
+
+    def on_part_end(self) -> None:
+        if self._part != "file":
+            self.fields[self._part or ""] = self._value.decode("utf-8", "replace")
+
+    def on_end(self) -> None:
+        self.complete = True
+
+
+@asynccontextmanager
+async def received(request: Request, store: Store, limit: int) -> AsyncIterator[Received]:
+    """Read a multipart body with one `file`; whatever goes wrong, nothing of it stays in the store.
+
+    Raises:
+        MalformedUploadError: the body is cut short, or is no multipart.
+        UploadTooLargeError: the file has more bytes than the limit.
+        InvalidRequestError: no `file`, or a field twice.
+    """
+    upload_id = f"upl_{secrets.token_hex(16)}"
+    path = store.upload(upload_id)
+    form = await run_in_threadpool(_Form, path, limit)
+    body: Received | None = None
+    try:
+        await _read(request, form)
+        if not form.complete:
+            raise MalformedUploadError("The multipart body ends before its closing boundary; send it whole.")
+        if form.filename is None:
+            raise InvalidRequestError.at("file", "Send the archive in a part named `file`.")
+        await run_in_threadpool(form.sync)
+        body = Received(
+            form.fields,
+            Upload(id=upload_id, filename=form.filename, sha256=form.sha256.hexdigest(), bytes=form.bytes),
+        )
+        yield body
+    finally:
+        form.close()
+        if body is None or not body.kept:
+            path.unlink(missing_ok=True)
+
+
+async def _read(request: Request, form: _Form) -> None:
+    parser = _parser(request, form)
+    batch = bytearray()
+    try:
+        async for chunk in request.stream():
+            batch += chunk
+            if len(batch) >= _BATCH:
+                await _unbroken(parser, bytes(batch))
+                batch.clear()
+        await _unbroken(parser, bytes(batch))
+    except FormParserError as error:
+        raise MalformedUploadError(f"The body is not multipart/form-data: {error}") from None
+
+
+async def _unbroken(parser: MultipartParser, batch: bytes) -> None:
+    """Parse in a thread, and wait for it even when cancelled: it writes to a file that will be closed."""
+    task = asyncio.ensure_future(run_in_threadpool(parser.write, batch))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _parser(request: Request, form: _Form) -> MultipartParser:
+    _, options = parse_options_header(request.headers.get("content-type"))
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise MalformedUploadError("The Content-Type names no boundary.")
+    names = [name for name in dir(form) if name.startswith("on_")]
+    try:
+        return MultipartParser(boundary, {name: getattr(form, name) for name in names})  # type: ignore[arg-type, misc]
+    except FormParserError as error:
+        raise MalformedUploadError(str(error)) from None
+
+
+def too_large(limit: int) -> UploadTooLargeError:
+    """The refusal of a file beyond the limit."""
+    return UploadTooLargeError(
+        f"An upload may have {limit:,} bytes (G2L_MAX_UPLOAD_BYTES); this one has more."
+    )
+
+
+def _base_name(raw: bytes) -> str:
+    """The last part of the sender's file name, printable."""
+    name = raw.decode("utf-8", "replace").replace("\\", "/").rpartition("/")[2]
+    return "".join(c for c in name if c.isprintable())[:255] or "upload"
