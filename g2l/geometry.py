@@ -18,7 +18,7 @@ from g2l.errors import G2LError
 from g2l.growth import GROWTH, Array, Growth, Step, hull_projection, pick
 
 Prefer = Literal["far", "near", "explain"]
-PREFERENCES: tuple[str, ...] = get_args(Prefer)
+PREFERENCES: tuple[Prefer, ...] = get_args(Prefer)
 
 FLAT = 1e-10
 FLAT_SINGLE = 1e-5

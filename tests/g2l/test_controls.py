@@ -1,0 +1,57 @@
+"""Control labels: k-means ids and shuffled ones."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from g2l.anchors import TooFewImages
+from g2l.controls import k_means_labels, shuffled_labels
+from g2l.metrics import DegenerateResponses
+
+
+def test_k_means_labels_find_separate_groups() -> None:
+    rng = np.random.default_rng(0)
+    directions = np.repeat(np.eye(6), 30, axis=0)
+    ids = k_means_labels(directions + 0.05 * rng.normal(size=directions.shape), 6, seed=1)
+    groups = ids.reshape(6, 30)
+    assert (groups == groups[:, :1]).all()
+    assert sorted(groups[:, 0].tolist()) == list(range(6))
+
+
+def test_k_means_labels_are_all_in_use_and_repeatable() -> None:
+    responses = np.random.default_rng(1).normal(size=(400, 10))
+    ids = k_means_labels(responses, 50, seed=3)
+    assert np.unique(ids).tolist() == list(range(50))
+    assert np.array_equal(ids, k_means_labels(responses, 50, seed=3))
+
+
+def test_length_of_a_response_does_not_matter() -> None:
+    rng = np.random.default_rng(2)
+    responses = rng.normal(size=(200, 10))
+    stretched = responses * 2.0 ** rng.integers(-3, 4, size=(200, 1))  # powers of two round alike
+    assert np.array_equal(k_means_labels(responses, 5), k_means_labels(stretched, 5))
+
+
+@pytest.mark.parametrize("n_classes", [0, 11])
+def test_more_classes_than_images_are_refused(n_classes: int) -> None:
+    with pytest.raises(TooFewImages) as caught:
+        k_means_labels(np.random.default_rng(0).normal(size=(10, 3)), n_classes)
+    assert caught.value.field == "n_classes"
+
+
+def test_more_classes_than_distinct_images_are_refused() -> None:
+    with pytest.raises(TooFewImages, match="only 3 of 30") as caught:
+        k_means_labels(np.repeat(np.eye(3), 10, axis=0), 4)
+    assert caught.value.field == "n_classes"
+    with pytest.raises(DegenerateResponses):
+        k_means_labels(np.ones((10, 3)), 2)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_shuffling_keeps_the_histogram(seed: int) -> None:
+    ids = np.random.default_rng(seed).integers(0, 7, size=500)
+    shuffled = shuffled_labels(ids, seed)
+    assert np.array_equal(np.bincount(shuffled), np.bincount(ids))
+    assert not np.array_equal(shuffled, ids)
+    assert np.array_equal(shuffled, shuffled_labels(ids, seed))

@@ -1,0 +1,122 @@
+"""Forecasts from recorded transfers: values, intervals, ranks."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from g2l.forecast import MIN_TARGETS, Candidate, Forecast, PastTransfer, forecast
+
+approx = pytest.approx
+
+
+def source(i: int, *, knn: float | None = 0.5, divergence: float | None = 0.1) -> Candidate:
+    return Candidate(f"mdl_{i}", divergence, knn, 1000)
+
+
+def history(
+    n_targets: int, *, seed: int = 0, each: int = 6, noise: float = 0.2, spread: float = 0.0
+) -> list[PastTransfer]:
+    """Transfers whose logit accuracy is a line in the logit of kNN accuracy, plus noise."""
+    rng = np.random.default_rng(seed)
+    records = []
+    for target in range(n_targets):
+        shift = spread * rng.normal()
+        for i in range(each):
+            z = 1.5 * rng.normal()
+            accuracy = 1 / (1 + np.exp(-(0.5 + z + shift + noise * rng.normal())))
+            known = Candidate(
+                f"mdl_{i}", float(rng.random()), float(1 / (1 + np.exp(-z))), int(rng.integers(100, 9999))
+            )
+            records.append(PastTransfer(f"target_{target}", known, 10, 10, float(accuracy)))
+    return records
+
+
+def ask(candidates: list[Candidate], past: list[PastTransfer], target_id: str = "new") -> Forecast:
+    return forecast(candidates, past, target_id=target_id, n_classes=10, label_budget=10)
+
+
+def test_with_few_targets_it_says_so() -> None:
+    result = ask([source(0, knn=0.4), source(1, knn=0.7), source(2, knn=None)], history(MIN_TARGETS - 1))
+    assert not result.calibrated
+    assert result.n_past_targets == MIN_TARGETS - 1
+    assert [s.value for s in result.sources] == [0.4, 0.7, None]
+    assert all((s.low, s.high) == (0.0, 1.0) for s in result.sources)
+    assert [s.rank for s in result.sources] == [2, 1, 3]
+
+
+def test_without_labels_the_smaller_divergence_ranks_first() -> None:
+    candidates = [source(i, knn=None, divergence=d) for i, d in enumerate([0.3, None, 0.1])]
+    assert [s.rank for s in ask(candidates, []).sources] == [2, 3, 1]
+
+
+def test_with_enough_targets_it_learns_the_line() -> None:
+    result = ask([source(0, knn=0.3), source(1, knn=0.8)], history(12))
+    assert result.calibrated
+    assert result.level == 0.9
+    assert (result.n_past_targets, result.n_past_transfers) == (12, 72)
+    for forecast_, knn in zip(result.sources, (0.3, 0.8), strict=True):
+        expected = 1 / (1 + np.exp(-(0.5 + np.log(knn / (1 - knn)))))
+        assert forecast_.value == approx(expected, abs=0.06)  # noise 0.2 over 72 records
+        assert forecast_.value is not None
+        assert 0.0 < forecast_.low < forecast_.value < forecast_.high < 1.0
+    assert [s.rank for s in result.sources] == [2, 1]
+
+
+def test_transfers_on_the_same_target_are_left_out() -> None:
+    past = history(MIN_TARGETS)
+    assert ask([source(0)], past).calibrated
+    result = ask([source(0)], past, target_id="target_3")
+    assert not result.calibrated
+    assert (result.n_past_targets, result.n_past_transfers) == (MIN_TARGETS - 1, 6 * (MIN_TARGETS - 1))
+    poisoned = [*history(12), PastTransfer("new", source(0), 10, 10, 0.0)]
+    assert ask([source(0)], poisoned) == ask([source(0)], history(12))
+
+
+def test_intervals_hold_new_targets_as_often_as_they_say() -> None:
+    held = []
+    for seed in range(60):
+        *past, new = np.array_split(np.array(history(13, seed=seed, each=4, spread=0.5), dtype=object), 13)
+        records = [record for target in past for record in target]
+        result = ask([record.source for record in new], records)
+        held += [s.low <= record.accuracy <= s.high for s, record in zip(result.sources, new, strict=True)]
+    assert 0.84 <= np.mean(held) <= 0.99  # 0.9, less three standard errors of 60 targets, more for 12 + 1
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_unknown_figures_still_give_a_forecast(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+
+    def forget(known: Candidate) -> Candidate:
+        keep = rng.random(3) < 0.5
+        return Candidate(
+            known.source_id,
+            known.divergence if keep[0] else None,
+            known.knn if keep[1] else None,
+            known.source_size if keep[2] else None,
+        )
+
+    past = [PastTransfer(p.target_id, forget(p.source), 10, None, p.accuracy) for p in history(10, seed=seed)]
+    result = ask([forget(source(i)) for i in range(4)], past)
+    assert sorted(s.rank for s in result.sources) == [1, 2, 3, 4]
+    for s in result.sources:
+        assert s.value is not None
+        assert 0.0 <= s.low <= s.value <= s.high <= 1.0
+
+
+def test_accuracies_of_zero_and_one_stay_finite() -> None:
+    past = [PastTransfer(f"t{i}", source(0, knn=float(i % 2)), 2, 5, float(i % 2)) for i in range(10)]
+    (only,) = ask([source(1, knn=1.0)], past).sources
+    assert only.value is not None
+    assert only.value > 0.5
+
+
+def test_a_target_without_labels_is_forecast_from_the_rest() -> None:
+    result = forecast([source(0, knn=None)], history(10), target_id="new", n_classes=None, label_budget=None)
+    assert result.calibrated
+    assert result.sources[0].value is not None
+
+
+def test_no_candidates() -> None:
+    assert ask([], history(10)).sources == ()
