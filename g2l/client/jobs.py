@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
-from urllib.parse import quote
 
 from g2l.client.errors import JobFailedError, WaitTimeoutError
 from g2l.client.events import Event, events
-from g2l.client.transport import Transport
+from g2l.client.transport import Transport, segment
 from g2l.client.values import Job, JsonObject
 
 WATCHED_POLL, POLL = 1, 30  # seconds; the service answers sooner when the job changes its state or stage
@@ -28,7 +27,7 @@ class Jobs:
             ApiError: there is none with this id (404).
         """
         body = self._transport.json(
-            "GET", f"{self.path}/{quote(id_)}", params={"wait": wait}, patience=float(wait or 0)
+            "GET", f"{self.path}/{segment(id_)}", params={"wait": wait}, patience=float(wait or 0)
         )
         return Job.from_json(body)
 
@@ -89,7 +88,7 @@ class Jobs:
 
     def logs(self, id_: str) -> str:
         """What the job's processes printed."""
-        return self._transport.request("GET", f"{self.path}/{quote(id_)}/logs").text
+        return self._transport.request("GET", f"{self.path}/{segment(id_)}/logs").text
 
     def cancel(self, id_: str) -> Job:
         """Ask a job to stop.
@@ -97,7 +96,7 @@ class Jobs:
         Raises:
             ApiError: it is over already (409).
         """
-        return Job.from_json(self._transport.json("POST", f"{self.path}/{quote(id_)}/cancel"))
+        return Job.from_json(self._transport.json("POST", f"{self.path}/{segment(id_)}/cancel"))
 
     def retry(self, id_: str) -> Job:
         """Have a failed or cancelled job go on from its last checkpoint.
@@ -105,4 +104,4 @@ class Jobs:
         Raises:
             ApiError: it is not over, or it succeeded (409).
         """
-        return Job.from_json(self._transport.json("POST", f"{self.path}/{quote(id_)}/retry"))
+        return Job.from_json(self._transport.json("POST", f"{self.path}/{segment(id_)}/retry"))

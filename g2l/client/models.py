@@ -4,12 +4,12 @@ from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from g2l.client import uploads
 from g2l.client.downloads import download
 from g2l.client.errors import ApiError
 from g2l.client.resources import Resources
+from g2l.client.transport import segment
 from g2l.client.values import Job, JsonObject, Problem
 
 # A model's folder in the Hugging Face layout, the weights last: where they are, all is.
@@ -99,10 +99,10 @@ class Models(Resources):
         self, id_: str, file: str, destination: str | PathLike[str], *, on_progress: OnFile | None = None
     ) -> Path:
         """Fetch one file of a model's folder; raises as `pull`."""
-        path = f"{self.path}/{quote(id_)}/files/{quote(file)}"
+        path = f"{self.path}/{segment(id_)}/files/{segment(file)}"
         on_bytes = None if on_progress is None else lambda here, total: on_progress(file, here, total)
         return download(self._transport, path, Path(destination), on_progress=on_bytes)
 
     def card(self, id_: str) -> str:
         """The model's card, in Markdown."""
-        return self._transport.request("GET", f"{self.path}/{quote(id_)}/card").text
+        return self._transport.request("GET", f"{self.path}/{segment(id_)}/card").text

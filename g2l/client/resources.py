@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from g2l.client import downloads, uploads
-from g2l.client.transport import Transport, lines
+from g2l.client.transport import Transport, lines, segment
 from g2l.client.values import Job, JsonObject
 
 
@@ -26,7 +25,7 @@ class Resources:
         Raises:
             ApiError: there is none with this id (404).
         """
-        return self._transport.json("GET", f"{self.path}/{quote(id_)}")
+        return self._transport.json("GET", f"{self.path}/{segment(id_)}")
 
     def list(self, **filters: str | None) -> Iterator[JsonObject]:
         """All of them, newest first, fetched page by page as they are used."""
@@ -38,7 +37,7 @@ class Resources:
         Raises:
             ApiError: there is none (404), or others need it (409, naming them).
         """
-        self._transport.request("DELETE", f"{self.path}/{quote(id_)}")
+        self._transport.request("DELETE", f"{self.path}/{segment(id_)}")
 
 
 class Made(Resources):
@@ -91,7 +90,7 @@ class Datasets(Resources):
 
     def items(self, id_: str) -> Iterator[JsonObject]:
         """The items of a dataset, with their labels."""
-        return self._transport.items(f"{self.path}/{quote(id_)}/items")
+        return self._transport.items(f"{self.path}/{segment(id_)}/items")
 
 
 class AnchorSets(Made):
@@ -116,7 +115,7 @@ class Labelings(Made):
         return downloads.save(self._transport, self._labels(id_), Path(path), params={"format": format_})
 
     def _labels(self, id_: str) -> str:
-        return f"{self.path}/{quote(id_)}/labels"
+        return f"{self.path}/{segment(id_)}/labels"
 
 
 class Transfers(Made):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -30,6 +31,7 @@ class _Sent:
     json: object = None
     content: Body | None = None
     patience: float = 0.0
+    streamed: bool = False  # whether the caller reads the body; else a cut in it counts as a failed try
 
 
 class Transport:
@@ -89,8 +91,7 @@ class Transport:
         if method == "POST":
             sent.setdefault("Idempotency-Key", uuid4().hex)
         with self._answer(_Sent(method, path, _given(params), sent, json, content, patience)) as response:
-            response.read()
-        return response
+            return response
 
     @contextmanager
     def stream(
@@ -107,7 +108,7 @@ class Transport:
             ApiError, UnreachableError: as `request`, before the body begins.
             httpx.TransportError: the body breaks off.
         """
-        sent = _Sent("GET", path, _given(params), headers or {}, patience=patience)
+        sent = _Sent("GET", path, _given(params), headers or {}, patience=patience, streamed=True)
         with self._answer(sent) as response:
             yield response
 
@@ -127,7 +128,7 @@ class Transport:
         failures = 0
         while True:
             try:
-                response = self._http.send(self._build(sent), stream=True)
+                response = self._http.send(self._build(sent), stream=sent.streamed)
             except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
                 raise UnreachableError(self.url, str(error)) from error
             except httpx.TransportError as error:
@@ -168,6 +169,11 @@ def lines(response: httpx.Response) -> Iterator[str]:
         yield from (line.removesuffix(b"\r").decode() for line in whole)
     if rest:
         yield rest.decode()
+
+
+def segment(text: str) -> str:
+    """An id or a name as one part of a path."""
+    return quote(text, safe="")
 
 
 def _passes(problem: Problem) -> bool:

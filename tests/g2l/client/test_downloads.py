@@ -1,0 +1,146 @@
+"""Downloads: gone on with after a cut, checked, and never half there."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from g2l.client import ApiError, Client, DigestError
+from tests.g2l.client.scripted import Answer, Scripted, Seen, problem
+
+WEIGHTS = bytes(range(256)) * 400
+
+
+def digest(content: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()
+
+
+def serving(
+    content: bytes, *, cuts: int = 0, ranges: bool = True, said: bytes | None = None
+) -> Callable[[Seen], Answer]:
+    """A service that cuts the first so many downloads after a third of what it was to send."""
+    left = cuts
+
+    def answer(seen: Seen) -> Answer:
+        nonlocal left
+        etag = f'"{hashlib.sha256(content).hexdigest()}"'
+        headers = {
+            "ETag": etag,
+            "Repr-Digest": f"sha-256=:{digest(said or content)}:",
+            "Accept-Ranges": "bytes",
+        }
+        body, status = content, 200
+        if ranges and seen.headers.get("if-range") == etag:
+            first = int(seen.headers["range"].removeprefix("bytes=").removesuffix("-"))
+            body, status = content[first:], 206
+            headers["Content-Range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
+        if seen.method == "GET" and left:
+            left -= 1
+            return Answer(body, status, headers, cut_after=len(body) // 3)
+        return Answer(body, status, headers)
+
+    return answer
+
+
+def ranges_of(service: Scripted) -> list[str | None]:
+    return [seen.headers.get("range") for seen in service.seen if seen.method == "GET"]
+
+
+def pull(client: Client, folder: Path) -> Path:
+    return client.models.download("mdl_1", "model.safetensors", folder / "model.safetensors")
+
+
+def test_a_cut_download_goes_on_where_it_stopped(client: Client, service: Scripted, tmp_path: Path) -> None:
+    service.answer = serving(WEIGHTS, cuts=2)
+    told: list[tuple[str, int, int]] = []
+    path = client.models.download(
+        "mdl_1", "model.safetensors", tmp_path / "new" / "w", on_progress=lambda *at: told.append(at)
+    )
+    assert path.read_bytes() == WEIGHTS
+    third = len(WEIGHTS) // 3
+    assert ranges_of(service) == [None, f"bytes={third}-", f"bytes={third + (len(WEIGHTS) - third) // 3}-"]
+    assert told[-1] == ("model.safetensors", len(WEIGHTS), len(WEIGHTS))
+    assert list((tmp_path / "new").iterdir()) == [path]
+
+
+def test_a_later_process_goes_on_too(client: Client, service: Scripted, tmp_path: Path) -> None:
+    service.answer = serving(WEIGHTS)
+    pull(client, tmp_path)
+    name = f".model.safetensors.{hashlib.sha256(WEIGHTS).hexdigest()[:16]}.part"
+    (tmp_path / name).write_bytes(WEIGHTS[:1000])
+    service.seen.clear()
+    assert pull(client, tmp_path).read_bytes() == WEIGHTS
+    assert ranges_of(service) == ["bytes=1000-"]
+
+
+def test_a_service_without_ranges_begins_again(client: Client, service: Scripted, tmp_path: Path) -> None:
+    service.answer = serving(WEIGHTS, cuts=1, ranges=False)
+    assert pull(client, tmp_path).read_bytes() == WEIGHTS
+
+
+def test_damaged_bytes_are_not_kept(client: Client, service: Scripted, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"the old ones")
+    service.answer = serving(WEIGHTS, said=b"other weights")
+    with pytest.raises(DigestError, match="try again"):
+        pull(client, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+    assert (tmp_path / "model.safetensors").read_bytes() == b"the old ones"
+
+
+def test_a_damaged_beginning_is_noticed_and_mended(client: Client, service: Scripted, tmp_path: Path) -> None:
+    service.answer = serving(WEIGHTS)
+    part = tmp_path / f".model.safetensors.{hashlib.sha256(WEIGHTS).hexdigest()[:16]}.part"
+    part.write_bytes(b"\xff" * 1000)
+    with pytest.raises(DigestError):
+        pull(client, tmp_path)
+    assert pull(client, tmp_path).read_bytes() == WEIGHTS
+
+
+def test_an_empty_file(client: Client, service: Scripted, tmp_path: Path) -> None:
+    service.answer = serving(b"")
+    assert pull(client, tmp_path).read_bytes() == b""
+
+
+def test_nothing_is_left_of_what_does_not_exist(client: Client, service: Scripted, tmp_path: Path) -> None:
+    service.in_turn(problem(404, "not-found"))
+    with pytest.raises(ApiError):
+        client.models.download("mdl_1", "nope", tmp_path / "nope")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_that_are_cut_begin_again(client: Client, service: Scripted, tmp_path: Path) -> None:
+    service.in_turn(Answer(b"a,b\n1,2\n", cut_after=4), Answer(b"a,b\n1,2\n"))
+    path = client.labelings.save_labels("lab_1", tmp_path / "labels.csv", "csv")
+    assert path.read_bytes() == b"a,b\n1,2\n"
+    assert service.seen[0].path == "/v1/labelings/lab_1/labels?format=csv"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_means_the_newest_model_of_it(client: Client, service: Scripted, tmp_path: Path) -> None:
+    files = serving(b"content")
+
+    def answer(seen: Seen) -> Answer:
+        if seen.path.startswith("/v1/models?"):
+            return Answer(
+                b'{"items": [{"id": "mdl_2", "name": "a/b"}, {"id": "mdl_1"}], "next_cursor": null}'
+            )
+        return files(seen)
+
+    service.answer = answer
+    client.models.pull("a/b", tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "config.json",
+        "preprocessor_config.json",
+        "README.md",
+        "provenance.json",
+        "model.safetensors",
+    }
+    assert {seen.path.split("/")[3] for seen in service.seen[1:]} == {"mdl_2"}
+
+
+def test_a_name_of_no_model(client: Client, service: Scripted) -> None:
+    service.in_turn(Answer(b'{"items": [], "next_cursor": null}'))
+    with pytest.raises(ApiError, match="no model is named 'nobody'"):
+        client.models.pull("nobody")
