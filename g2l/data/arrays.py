@@ -11,7 +11,7 @@ from g2l.data.limits import MAX_ITEM_BYTES, MAX_PIXELS
 from g2l.data.zips import Member, MemberStream, UnreadableMember, ZipReader
 from g2l.errors import G2LError
 
-ARRAY_NAMES = ("images.npy", "embeddings.npy")
+ARRAY_NAMES = ("images.npy", "embeddings.npy", "labels.npy")
 _MAX_HEADER = 10_000
 _ROWS_BYTES = 2**22
 
@@ -44,12 +44,11 @@ class NpzImages:
 
     has_folders: ClassVar[bool] = False
 
-    def __init__(self, reader: ZipReader) -> None:
+    def __init__(self, reader: ZipReader, members: dict[str, Member]) -> None:
         self._reader = reader
-        members = _members(reader)
         self._array = _Array(reader, members["images.npy"])
         shape, dtype = self._array.shape, self._array.dtype
-        if dtype not in (np.uint8, np.uint16) or len(shape) not in (3, 4) or 0 in shape[1:]:
+        if dtype.name not in ("uint8", "uint16") or len(shape) not in (3, 4) or 0 in shape[1:]:
             raise _bad(
                 f"'images' must be uint8 or uint16, N x H x W or N x H x W x C; it is {_say(dtype, shape)}"
             )
@@ -95,9 +94,8 @@ class NpzEmbeddings:
         BadArrays: shape, type or labels are wrong.
     """
 
-    def __init__(self, reader: ZipReader) -> None:
+    def __init__(self, reader: ZipReader, members: dict[str, Member]) -> None:
         self._reader = reader
-        members = _members(reader)
         self._array = _Array(reader, members["embeddings.npy"])
         shape, dtype = self._array.shape, self._array.dtype
         if dtype.kind != "f" or len(shape) != 2 or shape[1] == 0:
@@ -128,7 +126,7 @@ class NpzEmbeddings:
             if bad.any():
                 raise NotFinite(
                     f"embeddings must be finite float32 numbers; row {start + int(bad.argmax())} (of "
-                    f"{self.n_items}, from 0) has NaN or an infinite value: drop such rows, or mend their source",
+                    f"{self.n_items}, from 0) has NaN or an infinite value: drop or mend such rows",
                     field="file",
                 )
             yield rows
@@ -179,10 +177,6 @@ class _Array:
                 .reshape(n_rows, *shape[1:])
                 .astype(dtype.newbyteorder("="), copy=False)
             )
-
-
-def _members(reader: ZipReader) -> dict[str, Member]:
-    return {member.name: member for member in reader.members()}
 
 
 def _labels(reader: ZipReader, members: dict[str, Member], n_items: int) -> list[str] | None:

@@ -7,7 +7,7 @@ functions may be called from several threads: the decoders release the GIL.
 import io
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -55,6 +55,9 @@ _MAGIC = (
     *((b"P%d" % i, "ppm") for i in range(1, 7)),
 )
 
+_JPEG_COLOURS = ("Gray", "YCbCr", "RGB")
+_OVERSAMPLING = 2.5
+
 
 class BrokenImage(G2LError):
     """Bytes that are no image, an image cut short, or one of a kind that is not read here."""
@@ -81,6 +84,12 @@ class ImageFacts:
     dtype: str
 
 
+class _JpegHeader(NamedTuple):
+    height: int
+    width: int
+    channels: int
+
+
 def sniff_format(data: bytes) -> str | None:
     """The format that the first bytes tell; None if it is not one of those read here."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -97,14 +106,12 @@ def inspect(data: bytes) -> ImageFacts:
         BrokenImage: as `decode`.
     """
     name = _format_of(data)
-    if name == "jpeg":
-        header = _jpeg_header(data)
-        if header is not None:
-            height, width, channels = header
-            _decode_jpeg(data, channels, eighths=1, size=(height, width))
-            if _quarter_turned(data):
-                height, width = width, height
-            return ImageFacts(name, height, width, channels, "uint8")
+    header = _jpeg_header(data) if name == "jpeg" else None
+    if header is not None and _decode_jpeg(data, header, eighths=1) is not None:
+        height, width = (
+            (header.width, header.height) if _quarter_turned(data) else (header.height, header.width)
+        )
+        return ImageFacts(name, height, width, header.channels, "uint8")
     pixels = decode(data)
     return ImageFacts(name, pixels.shape[0], pixels.shape[1], pixels.shape[2], pixels.dtype.name)
 
@@ -126,10 +133,8 @@ def decode(data: bytes) -> Pixels:
     """
     name = _format_of(data)
     header = _jpeg_header(data) if name == "jpeg" else None
-    if header is None:
-        return _decode_by_pillow(data, name)
-    height, width, channels = header
-    return _upright(_decode_jpeg(data, channels, eighths=8, size=(height, width)), data)
+    pixels = None if header is None else _decode_jpeg(data, header, eighths=8)
+    return _decode_by_pillow(data, name) if pixels is None else _upright(pixels, data)
 
 
 def decode_for(data: bytes, size: int) -> tuple[Pixels, tuple[float, float]]:
@@ -147,13 +152,12 @@ def decode_for(data: bytes, size: int) -> tuple[Pixels, tuple[float, float]]:
         BrokenImage: as `decode`.
     """
     header = _jpeg_header(data) if sniff_format(data) == "jpeg" else None
-    if header is not None:
-        height, width, channels = header
-        for eighths in (1, 2, 4):
-            if min(height, width) * eighths / 8 >= 2.5 * size:
-                small = _decode_jpeg(data, channels, eighths=eighths, size=(height, width))
-                exact = height * eighths / 8, width * eighths / 8
-                return _upright(small, data), exact[::-1] if _quarter_turned(data) else exact
+    eighths = 8 if header is None else _fewest_eighths(header, size)
+    if header is not None and eighths < 8:
+        small = _decode_jpeg(data, header, eighths=eighths)
+        if small is not None:
+            exact = header.height * eighths / 8, header.width * eighths / 8
+            return _upright(small, data), exact[::-1] if _quarter_turned(data) else exact
     pixels = decode(data)
     return pixels, (float(pixels.shape[0]), float(pixels.shape[1]))
 
@@ -172,36 +176,32 @@ def _check_pixels(height: int, width: int) -> None:
         raise BrokenImage(f"{width:,} x {height:,} pixels, more than {MAX_PIXELS:,}")
 
 
-def _jpeg_header(data: bytes) -> tuple[int, int, int] | None:
-    """(height, width, channels); None where Pillow has to look: CMYK, and headers that simplejpeg refuses."""
+def _fewest_eighths(header: _JpegHeader, size: int) -> int:
+    enough = (e for e in (1, 2, 4) if min(header.height, header.width) * e / 8 >= _OVERSAMPLING * size)
+    return next(enough, 8)
+
+
+def _jpeg_header(data: bytes) -> _JpegHeader | None:
+    """What the header says; None where Pillow has to look: CMYK, and headers that simplejpeg refuses."""
     try:
         height, width, colour, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except ValueError:
+    except (ValueError, KeyError):  # KeyError: cut within the header
         return None
     _check_pixels(height, width)
-    if colour not in ("Gray", "YCbCr", "RGB"):
-        return None
-    return height, width, 1 if colour == "Gray" else 3
+    return _JpegHeader(height, width, 1 if colour == "Gray" else 3) if colour in _JPEG_COLOURS else None
 
 
-def _decode_jpeg(data: bytes, channels: int, *, eighths: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-    height, width = size
+def _decode_jpeg(data: bytes, header: _JpegHeader, *, eighths: int) -> NDArray[np.uint8] | None:
+    """The pixels at a fraction of the size; None at any flaw: Pillow tells harmless ones from cuts."""
     try:
         pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
             data,
-            "GRAY" if channels == 1 else "RGB",
-            min_height=math.ceil(height * eighths / 8),
-            min_width=math.ceil(width * eighths / 8),
+            "GRAY" if header.channels == 1 else "RGB",
+            min_height=math.ceil(header.height * eighths / 8),
+            min_width=math.ceil(header.width * eighths / 8),
         )
-    except ValueError:  # also raised for harmless flaws; Pillow tells these from missing data
-        _decode_by_pillow(data, "jpeg")
-        pixels = simplejpeg.decode_jpeg(
-            data,
-            "GRAY" if channels == 1 else "RGB",
-            min_height=math.ceil(height * eighths / 8),
-            min_width=math.ceil(width * eighths / 8),
-            strict=False,
-        )
+    except (ValueError, KeyError):
+        return None
     return pixels
 
 
@@ -249,7 +249,7 @@ def _decode_by_pillow(data: bytes, name: str) -> Pixels:
 
 def _pixels(image: Image.Image) -> Pixels:
     """(H, W, C) of a loaded image of any mode."""
-    if image.has_transparency_data:
+    if image.has_transparency_data and image.mode[0] not in "IF":
         image = _over_white(image)
     if image.mode == "1":
         image = image.convert("L")

@@ -118,7 +118,8 @@ def _batches(archive: ImageArchive) -> Iterator[list[Entry | Rejected]]:
         if len(batch) >= _BATCH_ITEMS or n_bytes >= _BATCH_BYTES:
             yield batch
             batch, n_bytes = [], 0
-    yield batch
+    if batch:
+        yield batch
 
 
 def _check(batch: list[Entry | Rejected]) -> list[_Accepted | Rejected]:

@@ -126,8 +126,9 @@ class Pack:
     @cached_property
     def digests(self) -> NDArray[np.bytes_]:
         """(N,) SHA-256 of each item's bytes, as 64 hexadecimal characters (S64)."""
-        whole = b"".join(self.table["sha256"].to_pylist())
-        return np.frombuffer(whole.hex().encode("ascii"), "S64")
+        column = self.table["sha256"].combine_chunks()
+        start, length = column.offset * 32, len(column) * 32
+        return np.frombuffer(column.buffers()[1][start : start + length].hex(), "S64")
 
     @property
     def paths(self) -> pa.ChunkedArray:
@@ -209,7 +210,11 @@ class Pack:
             return images
         part = out.with_name(out.name + ".part")
         mapped = np.lib.format.open_memmap(part, mode="w+", dtype=np.dtype(self.summary.dtype), shape=shape)
-        self._fill(mapped, chosen, on_progress)
+        try:
+            self._fill(mapped, chosen, on_progress)
+        except BaseException:
+            part.unlink()
+            raise
         mapped.flush()
         part.replace(out)
         return cast(Pixels, np.load(out, mmap_mode="r"))

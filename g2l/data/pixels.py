@@ -1,7 +1,7 @@
 """Arrays of pixels: channels, depth, size, and back to files."""
 
 import io
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import simplejpeg

@@ -10,10 +10,9 @@ import struct
 import zlib
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +42,7 @@ class UnreadableMember(ValueError):
     """One member cannot be read; the message says why. The rest of the archive may still be good."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One regular file of a zip, as its directory describes it.
 
     Attributes:
@@ -58,7 +56,7 @@ class Member:
     packed: int
     unpacked: int
     method: int
-    encrypted: bool
+    encrypted: int
     crc: int
 
 
@@ -130,7 +128,7 @@ class ZipReader:
             packed=packed,
             unpacked=unpacked,
             method=method,
-            encrypted=bool(flags & _ENCRYPTED),
+            encrypted=flags & _ENCRYPTED,
             crc=crc,
         )
         mode = attributes >> 16 if made_by >> 8 == _UNIX else 0
