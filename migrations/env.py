@@ -19,7 +19,11 @@ def run_online() -> None:
         connection.execute(text("SET lock_timeout = '10s'"))
         connection.commit()
         context.configure(
-            connection=connection, target_metadata=metadata, compare_type=True, compare_server_default=True
+            connection=connection,
+            target_metadata=metadata,
+            compare_type=True,
+            compare_server_default=True,
+            autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
         )
         with context.begin_transaction():
             context.run_migrations()

@@ -124,7 +124,9 @@ class Service:
 
     def log(self, job_id: str) -> str:
         with transaction() as session:
-            return "".join(session.scalars(select(JobLog.text).where(JobLog.job_id == job_id).order_by(JobLog.id)))
+            return "".join(
+                session.scalars(select(JobLog.text).where(JobLog.job_id == job_id).order_by(JobLog.id))
+            )
 
     def events(self, job_id: str) -> list[tuple[str, dict[str, Any]]]:
         with transaction() as session:

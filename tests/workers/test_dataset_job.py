@@ -3,7 +3,6 @@
 import io
 import zipfile
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 import pytest
