@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
 from g2l.data.arrays import ARRAY_NAMES, NpzEmbeddings, NpzImages
-from g2l.data.entries import Entry, NameCheck, Rejected, image_path
+from g2l.data.entries import Entry, NameCheck, Rejected, image_path, readable
 from g2l.data.images import sniff_format
 from g2l.data.limits import MAX_ITEM_BYTES, check_entry_count
 from g2l.data.tars import TarImages
@@ -78,7 +78,7 @@ def open_archive(path: Path, filename: str) -> ImageArchive | NpzEmbeddings:
 
 def archive_stem(filename: str) -> str:
     """A file's name without folders and archive endings: `pool` of `pool.tar.gz`."""
-    name = Path(filename).name
+    name = readable(Path(filename).name)
     ending = next((e for e in _ENDINGS if name.lower().endswith(e)), "")
     return name[: len(name) - len(ending)]
 

@@ -128,7 +128,8 @@ class Pack:
         """(N,) SHA-256 of each item's bytes, as 64 hexadecimal characters (S64)."""
         column = self.table["sha256"].combine_chunks()
         start, length = column.offset * 32, len(column) * 32
-        return np.frombuffer(column.buffers()[1][start : start + length].hex(), "S64")
+        whole = column.buffers()[1][start : start + length].to_pybytes()
+        return np.frombuffer(whole.hex().encode("ascii"), "S64")
 
     @property
     def paths(self) -> pa.ChunkedArray:
