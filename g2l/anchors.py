@@ -31,17 +31,17 @@ class AnchorError(G2LError):
     title: ClassVar[str] = "The anchors are not usable"
 
 
-class DuplicateAnchors(AnchorError):
+class DuplicateAnchorsError(AnchorError):
     """Two anchors at distance zero."""
 
     code: ClassVar[str] = "duplicate-anchors"
     title: ClassVar[str] = "Two anchors are the same"
 
 
-class TooFewImages(AnchorError):
+class TooFewDistinctImagesError(AnchorError):
     """More anchors wanted than there are distinct images."""
 
-    code: ClassVar[str] = "too-few-images"
+    code: ClassVar[str] = "too-few-distinct-images"
     title: ClassVar[str] = "Too few distinct images"
 
 
@@ -80,8 +80,8 @@ class AnchorSet:
             (N, K) float64.
 
         Raises:
-            BadResponses: the wrong shape or kind.
-            NonFiniteResponses: NaN or infinity.
+            BadResponsesError: the wrong shape or kind.
+            NonFiniteResponsesError: NaN or infinity.
         """
         return np.concatenate([part for _, part in self.batches(responses)])
 
@@ -148,8 +148,9 @@ def fit_anchors(
 
     Raises:
         AnchorError: no anchors, or one without images (field="anchors").
-        DuplicateAnchors: two have the same mean; it names them (field="anchors").
-        BadResponses, NonFiniteResponses, DegenerateResponses, UnknownMetric: as `fit_metric`.
+        DuplicateAnchorsError: two have the same mean; it names them (field="anchors").
+        BadResponsesError, NonFiniteResponsesError, DegenerateResponsesError: as `fit_metric`.
+        UnknownMetricError: as `fit_metric`.
     """
     if not responses:
         raise AnchorError("an anchor set needs at least one anchor", field="anchors")
@@ -189,13 +190,14 @@ def discover_anchors(
         seed: draws the clustering's sample and seeding, and the samples that are kept.
 
     Raises:
-        TooFewImages: k is not between 1 and the number of distinct images (field="k").
+        TooFewDistinctImagesError: k is not between 1 and the number of distinct images (field="k").
         AnchorError: not k names (field="names").
-        BadResponses, NonFiniteResponses, DegenerateResponses, UnknownMetric: as `fit_metric`.
+        BadResponsesError, NonFiniteResponsesError, DegenerateResponsesError: as `fit_metric`.
+        UnknownMetricError: as `fit_metric`.
     """
     values = as_responses(responses)
     if not 1 <= k <= len(values):
-        raise TooFewImages(f"k is 1 to the number of images, {len(values)}; got {k}", field="k")
+        raise TooFewDistinctImagesError(f"k is 1 to the number of images, {len(values)}; got {k}", field="k")
     if names is not None and len(names) != k:
         raise AnchorError(f"{k} anchors need {k} names; got {len(names)}", field="names")
     if isinstance(metric, str):
@@ -203,7 +205,7 @@ def discover_anchors(
     rng = np.random.default_rng(seed)
     found = find_candidates(metric, values, k, rng)
     if len(found.means) < k:
-        raise TooFewImages(
+        raise TooFewDistinctImagesError(
             f"only {len(found.means)} of {len(values)} images are distinct; k must not exceed that, got {k}",
             field="k",
         )
@@ -232,7 +234,7 @@ def _anchor_set(
     np.fill_diagonal(distances, np.inf)
     i, j = np.unravel_index(int(distances.argmin()), distances.shape)
     if distances[i, j] <= IDENTICAL:
-        raise DuplicateAnchors(
+        raise DuplicateAnchorsError(
             f"anchors {names[i]!r} and {names[j]!r} are the same point; drop one, or give it other images",
             field="anchors",
         )

@@ -14,7 +14,7 @@ Ints = NDArray[np.int64]
 Node = tuple[int, ...]
 
 
-class TooFewClasses(G2LError):
+class TooFewClassesError(G2LError):
     """Fewer classes allowed than there are first names, which back-off never takes away."""
 
     code: ClassVar[str] = "too-few-classes"
@@ -41,13 +41,13 @@ def back_off(
         (U,) names kept, 1 to L.
 
     Raises:
-        TooFewClasses: `max_classes` is below the number of first names (field="max_classes").
+        TooFewClassesError: `max_classes` is below the number of first names (field="max_classes").
     """
     trie = _Trie(sequences, counts)
     if max_classes is not None:
         firsts = len(np.unique(sequences[:, 0]))
         if max_classes < firsts:
-            raise TooFewClasses(
+            raise TooFewClassesError(
                 f"the labels begin with {firsts} different names, which back-off keeps; max_classes must be "
                 f"at least {firsts}, got {max_classes}",
                 field="max_classes",

@@ -6,7 +6,7 @@ The soft peer needs nothing of its own: `soft_targets` at length 1 is soft k-mea
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from g2l.anchors import TooFewImages
+from g2l.anchors import TooFewDistinctImagesError
 from g2l.clusters import nearest_centres
 from g2l.discovery import cluster_centres
 from g2l.metrics import as_responses, batch_slices, fit_metric
@@ -24,18 +24,19 @@ def k_means_labels(responses: ArrayLike, n_classes: int, seed: int = 0) -> NDArr
         (N,) ids 0 to n_classes - 1, every one in use.
 
     Raises:
-        TooFewImages: `n_classes` is not between 1 and the number of distinct images (field="n_classes").
-        BadResponses, NonFiniteResponses, DegenerateResponses: as `fit_metric`.
+        TooFewDistinctImagesError: `n_classes` is not between 1 and the number of distinct images
+            (field="n_classes").
+        BadResponsesError, NonFiniteResponsesError, DegenerateResponsesError: as `fit_metric`.
     """
     values = as_responses(responses)
     if not 1 <= n_classes <= len(values):
-        raise TooFewImages(
+        raise TooFewDistinctImagesError(
             f"n_classes is 1 to the number of images, {len(values)}; got {n_classes}", field="n_classes"
         )
     metric = fit_metric("euclidean", values)
     centres = cluster_centres(metric, values, n_classes, np.random.default_rng(seed))
     if len(centres) < n_classes:
-        raise TooFewImages(
+        raise TooFewDistinctImagesError(
             f"only {len(centres)} of {len(values)} images are distinct; n_classes must not exceed that, "
             f"got {n_classes}",
             field="n_classes",

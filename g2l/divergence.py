@@ -20,7 +20,7 @@ def jensen_shannon(responses_p: ArrayLike, responses_q: ArrayLike) -> float:
         In nats, 0 to ln 2; symmetric; 0 for a dataset and itself.
 
     Raises:
-        BadResponses, NonFiniteResponses: either.
+        BadResponsesError, NonFiniteResponsesError: either.
     """
     p = as_responses(responses_p)
     q = as_responses(responses_q, dims=p.shape[1])

@@ -13,7 +13,7 @@ from g2l.labeling import Labeling, label, longest_known, soft_targets, step_temp
 from g2l.metrics import as_responses
 
 
-class NotFitted(G2LError):
+class NotFittedError(G2LError):
     """Asked to predict before `fit`."""
 
     code: ClassVar[str] = "not-fitted"
@@ -114,8 +114,8 @@ class GeometryLabeler:
             (N,) names like "plant-sport"; of `classes_`, or a single anchor's name where even that is new.
 
         Raises:
-            NotFitted: before `fit`.
-            BadResponses, NonFiniteResponses: X.
+            NotFittedError: before `fit`.
+            BadResponsesError, NonFiniteResponsesError: X.
         """
         self._require_fitted()
         grown = label(X, self.anchors_, length=self.length, prefer=self.prefer, project=self.project)
@@ -136,8 +136,8 @@ class GeometryLabeler:
             (N, L, K); see `soft_targets`.
 
         Raises:
-            NotFitted: before `fit`.
-            BadResponses, NonFiniteResponses: X.
+            NotFittedError: before `fit`.
+            BadResponsesError, NonFiniteResponsesError: X.
         """
         self._require_fitted()
         return soft_targets(
@@ -186,7 +186,7 @@ class GeometryLabeler:
 
     def _require_fitted(self) -> None:
         if not hasattr(self, "labeling_"):
-            raise NotFitted("call fit(X) first")
+            raise NotFittedError("call fit(X) first")
 
 
 _PARAMETERS = tuple(name for name in inspect.signature(GeometryLabeler).parameters)

@@ -71,7 +71,8 @@ def simplex_content(squared_distances: ArrayLike) -> float:
     Raises:
         GeometryError: not a square matrix of squared distances.
     """
-    return math.exp(float(log_content(_square(squared_distances))))
+    with np.errstate(over="ignore"):  # beyond float64 the content is inf
+        return float(np.exp(log_content(_square(squared_distances))))
 
 
 def log_content(squared_distances: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -102,7 +102,7 @@ def label(
     Raises:
         GeometryError: length or prefer.
         LabelingError: `min_class_size` < 1, or `max_classes` below the number of first names in use.
-        BadResponses, NonFiniteResponses: the responses.
+        BadResponsesError, NonFiniteResponsesError: the responses.
     """
     if min_class_size < 1:
         raise LabelingError(f"min_class_size is at least 1; got {min_class_size}", field="min_class_size")
@@ -171,7 +171,7 @@ def soft_targets(
 
     Raises:
         LabelingError: a temperature that is not positive, or not one a step (field="temperature").
-        GeometryError, BadResponses, NonFiniteResponses: as `label`.
+        GeometryError, BadResponsesError, NonFiniteResponsesError: as `label`.
     """
     if temperature is None:
         temperature = step_temperatures(responses, anchors, length=length, prefer=prefer, project=project)
@@ -198,7 +198,7 @@ def step_temperatures(
     Source: EVIDENCE.md, finding 4 (perplexity 4.4 over 64 anchors); 1.0 where there is but one candidate.
 
     Raises:
-        GeometryError, BadResponses, NonFiniteResponses: as `label`.
+        GeometryError, BadResponsesError, NonFiniteResponsesError: as `label`.
     """
     count, total, squares = np.zeros(length), np.zeros(length), np.zeros(length)
     for _, distances in anchors.batches(responses):

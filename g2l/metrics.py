@@ -25,28 +25,28 @@ BATCH_ENTRIES = 2**21
 """Numbers prepared at a time (16 MiB in float64)."""
 
 
-class BadResponses(G2LError):
+class BadResponsesError(G2LError):
     """Response vectors of the wrong shape or kind, or beyond what the metric was fitted on."""
 
     code: ClassVar[str] = "bad-responses"
     title: ClassVar[str] = "The responses are not usable"
 
 
-class NonFiniteResponses(G2LError):
+class NonFiniteResponsesError(G2LError):
     """NaN or infinity among the responses."""
 
     code: ClassVar[str] = "non-finite-responses"
     title: ClassVar[str] = "The responses hold NaN or infinity"
 
 
-class DegenerateResponses(G2LError):
+class DegenerateResponsesError(G2LError):
     """All responses are one point to the metric, so no distance tells images apart."""
 
     code: ClassVar[str] = "degenerate-responses"
     title: ClassVar[str] = "All responses are identical"
 
 
-class UnknownMetric(G2LError):
+class UnknownMetricError(G2LError):
     """A metric this library does not have."""
 
     code: ClassVar[str] = "unknown-metric"
@@ -84,15 +84,15 @@ class Metric:
             p >= about 1e-6 / D with sum 1.
 
         Raises:
-            BadResponses: the wrong shape, or negative where the fitting data had no negatives ("ratio").
-            NonFiniteResponses: NaN or infinity.
+            BadResponsesError: the wrong shape, or negative where the fitting data had no negatives ("ratio").
+            NonFiniteResponsesError: NaN or infinity.
         """
         r = _finite(as_responses(responses, dims=len(self.mean)))
         if self.rule == "unit-norm":
             return unit_norm(r) - self.mean
         if self.rule == "ratio":
             if (r < 0).any():
-                raise BadResponses(
+                raise BadResponsesError(
                     f"this metric was fitted on responses without negatives, but got {r.min():g}; "
                     "fit it on responses of this kind"
                 )
@@ -132,8 +132,8 @@ class Metric:
             (N, K) float64, >= 0.
 
         Raises:
-            BadResponses: as `prepare`.
-            NonFiniteResponses: as `prepare`.
+            BadResponsesError: as `prepare`.
+            NonFiniteResponsesError: as `prepare`.
         """
         other = self.prepare(y)
         return np.concatenate([self.between(part, other) for part in self.batches(x)])
@@ -173,13 +173,13 @@ def fit_metric(name: str, responses: ArrayLike) -> Metric:
         The metric with its mean, scale and rule.
 
     Raises:
-        UnknownMetric: no such metric (field="metric").
-        BadResponses: not a matrix of numbers.
-        NonFiniteResponses: NaN or infinity.
-        DegenerateResponses: all responses are one point to this metric.
+        UnknownMetricError: no such metric (field="metric").
+        BadResponsesError: not a matrix of numbers.
+        NonFiniteResponsesError: NaN or infinity.
+        DegenerateResponsesError: all responses are one point to this metric.
     """
     if name not in METRICS:
-        raise UnknownMetric(f"metric is one of {', '.join(METRICS)}; got {name!r}", field="metric")
+        raise UnknownMetricError(f"metric is one of {', '.join(METRICS)}; got {name!r}", field="metric")
     values = as_responses(responses)
     metric = _fit_unit_norm(values) if name == "euclidean" else fit_distribution_rule(name, values)
     first = metric.coordinates(metric.prepare(values[:1]))
@@ -187,7 +187,7 @@ def fit_metric(name: str, responses: ArrayLike) -> Metric:
         float(((metric.coordinates(part) - first) ** 2).sum(1).max()) for part in metric.batches(values)
     )
     if spread <= IDENTICAL:
-        raise DegenerateResponses(
+        raise DegenerateResponsesError(
             f"all {len(values)} responses are one point to the {name} metric, so no label could tell them "
             "apart; give different images or another embedder"
         )
@@ -198,7 +198,7 @@ def fit_distribution_rule(name: str, *responses: NDArray[np.generic]) -> Metric:
     """Decide how one or more sets of checked responses become distributions; they may all be one point.
 
     Raises:
-        NonFiniteResponses: NaN or infinity.
+        NonFiniteResponsesError: NaN or infinity.
     """
     n = sum(map(len, responses))
     ones = np.ones(responses[0].shape[1])
@@ -215,15 +215,17 @@ def as_responses(responses: ArrayLike, *, dims: int | None = None) -> NDArray[np
     """Check that something is an (N, D) matrix of real numbers with N, D >= 1; it is not copied.
 
     Raises:
-        BadResponses: the wrong shape, kind or number of dimensions.
+        BadResponsesError: the wrong shape, kind or number of dimensions.
     """
     values = np.asarray(responses)
     if values.ndim != 2 or 0 in values.shape:
-        raise BadResponses(f"responses are N x D with N, D >= 1, one row an image; got shape {values.shape}")
+        raise BadResponsesError(
+            f"responses are N x D with N, D >= 1, one row an image; got shape {values.shape}"
+        )
     if values.dtype.kind not in "fiu":
-        raise BadResponses(f"responses are real numbers; got dtype {values.dtype}")
+        raise BadResponsesError(f"responses are real numbers; got dtype {values.dtype}")
     if dims is not None and values.shape[1] != dims:
-        raise BadResponses(f"responses have {dims} dimensions here; got {values.shape[1]}")
+        raise BadResponsesError(f"responses have {dims} dimensions here; got {values.shape[1]}")
     return values
 
 
@@ -257,7 +259,7 @@ def _finite(values: NDArray[np.generic], *, start: int = 0) -> Floats:
     good = np.isfinite(numbers).all(1)
     if not good.all():
         row = start + int(np.argmin(good))
-        raise NonFiniteResponses(
+        raise NonFiniteResponsesError(
             f"response {row} (counted from 0) holds NaN or infinity; "
             "check the embedder, or leave that image out"
         )

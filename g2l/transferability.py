@@ -13,14 +13,14 @@ QUERIES = 5_000
 """Images classified at most, a seeded draw of more, each against all images of the other folds."""
 
 
-class SingleImageClass(G2LError):
+class SingleImageClassError(G2LError):
     """A class with one image cannot be both learned and tested."""
 
     code: ClassVar[str] = "single-image-class"
     title: ClassVar[str] = "A class has a single image"
 
 
-class BadLabels(G2LError):
+class BadLabelsError(G2LError):
     """Labels that do not fit the responses."""
 
     code: ClassVar[str] = "bad-labels"
@@ -43,10 +43,10 @@ def knn_accuracy(
         Share of images classified right, each by images of other folds, 0 to 1.
 
     Raises:
-        SingleImageClass: a class has one image (field="labels").
-        BadLabels: not one label a response, or a single class (field="labels").
+        SingleImageClassError: a class has one image (field="labels").
+        BadLabelsError: not one label a response, or a single class (field="labels").
         G2LError: neighbours < 1 or folds < 2.
-        BadResponses, NonFiniteResponses, DegenerateResponses: as `fit_metric`.
+        BadResponsesError, NonFiniteResponsesError, DegenerateResponsesError: as `fit_metric`.
     """
     if neighbours < 1 or folds < 2:
         raise G2LError(f"neighbours >= 1 and folds >= 2; got {neighbours} and {folds}")
@@ -93,13 +93,13 @@ def _stratified_folds(classes: NDArray[np.int64], folds: int, rng: np.random.Gen
 def _class_ids(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     given = np.asarray(labels)
     if given.shape != (n,):
-        raise BadLabels(f"{n} responses need {n} labels; got shape {given.shape}", field="labels")
+        raise BadLabelsError(f"{n} responses need {n} labels; got shape {given.shape}", field="labels")
     names, ids, counts = np.unique(given, return_inverse=True, return_counts=True)
     if len(names) < 2:
-        raise BadLabels(f"at least two classes are needed; all labels are {names[0]!r}", field="labels")
+        raise BadLabelsError(f"at least two classes are needed; all labels are {names[0]!r}", field="labels")
     if counts.min() < 2:
         lonely = names[counts < 2][0]
-        raise SingleImageClass(
+        raise SingleImageClassError(
             f"class {str(lonely)!r} has one image; every class needs two or more", field="labels"
         )
     return ids.astype(np.int64)

@@ -15,8 +15,8 @@ from g2l.anchors import (
     SAMPLES,
     AnchorError,
     AnchorSet,
-    DuplicateAnchors,
-    TooFewImages,
+    DuplicateAnchorsError,
+    TooFewDistinctImagesError,
     clean_names,
     discover_anchors,
     fit_anchors,
@@ -25,7 +25,7 @@ from g2l.anchors import (
 from g2l.clusters import k_means, nearest_centres
 from g2l.discovery import Candidates, pick_by_content
 from g2l.geometry import simplex_content
-from g2l.metrics import METRICS, DegenerateResponses, NonFiniteResponses, fit_metric
+from g2l.metrics import METRICS, DegenerateResponsesError, NonFiniteResponsesError, fit_metric
 from g2l.words import NOUNS, nouns
 from tests.g2l.reference import Floats
 
@@ -81,7 +81,7 @@ def test_anchors_without_images_and_no_anchors_are_refused() -> None:
 
 def test_duplicate_anchors_are_named() -> None:
     rows = domains()
-    with pytest.raises(DuplicateAnchors, match="'domain_1' and 'copy'"):
+    with pytest.raises(DuplicateAnchorsError, match="'domain_1' and 'copy'"):
         fit_anchors({**rows, "copy": rows["domain_1"]})
 
 
@@ -175,14 +175,14 @@ def test_as_many_anchors_as_distinct_images() -> None:
     distinct = blobs(5, each=1)
     anchors = discover_anchors(np.repeat(distinct, 30, axis=0), 5)
     assert anchors.counts.tolist() == [30] * 5
-    with pytest.raises(TooFewImages, match="only 5 of 150") as caught:
+    with pytest.raises(TooFewDistinctImagesError, match="only 5 of 150") as caught:
         discover_anchors(np.repeat(distinct, 30, axis=0), 6)
     assert caught.value.field == "k"
 
 
 @pytest.mark.parametrize("k", [0, 81])
 def test_k_beyond_the_images_is_refused(k: int) -> None:
-    with pytest.raises(TooFewImages) as caught:
+    with pytest.raises(TooFewDistinctImagesError) as caught:
         discover_anchors(blobs(2), k)
     assert caught.value.field == "k"
 
@@ -202,9 +202,9 @@ def test_names_may_be_given() -> None:
 
 
 def test_constant_and_broken_responses_are_refused() -> None:
-    with pytest.raises(DegenerateResponses):
+    with pytest.raises(DegenerateResponsesError):
         discover_anchors(np.ones((10, 4)), 2)
-    with pytest.raises(NonFiniteResponses):
+    with pytest.raises(NonFiniteResponsesError):
         fit_anchors({"a": np.full((2, 4), np.nan), "b": np.ones((2, 4))})
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from g2l.anchors import TooFewImages
+from g2l.anchors import TooFewDistinctImagesError
 from g2l.controls import k_means_labels, shuffled_labels
-from g2l.metrics import DegenerateResponses
+from g2l.metrics import DegenerateResponsesError
 
 
 def test_k_means_labels_find_separate_groups() -> None:
@@ -35,16 +35,16 @@ def test_length_of_a_response_does_not_matter() -> None:
 
 @pytest.mark.parametrize("n_classes", [0, 11])
 def test_more_classes_than_images_are_refused(n_classes: int) -> None:
-    with pytest.raises(TooFewImages) as caught:
+    with pytest.raises(TooFewDistinctImagesError) as caught:
         k_means_labels(np.random.default_rng(0).normal(size=(10, 3)), n_classes)
     assert caught.value.field == "n_classes"
 
 
 def test_more_classes_than_distinct_images_are_refused() -> None:
-    with pytest.raises(TooFewImages, match="only 3 of 30") as caught:
+    with pytest.raises(TooFewDistinctImagesError, match="only 3 of 30") as caught:
         k_means_labels(np.repeat(np.eye(3), 10, axis=0), 4)
     assert caught.value.field == "n_classes"
-    with pytest.raises(DegenerateResponses):
+    with pytest.raises(DegenerateResponsesError):
         k_means_labels(np.ones((10, 3)), 2)
 
 

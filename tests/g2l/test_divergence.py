@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
 from g2l.divergence import jensen_shannon
-from g2l.metrics import EPSILON, BadResponses, NonFiniteResponses
+from g2l.metrics import EPSILON, BadResponsesError, NonFiniteResponsesError
 
 approx = pytest.approx
 
@@ -47,7 +47,7 @@ def test_farther_datasets_diverge_more() -> None:
 
 
 def test_bad_responses_are_refused() -> None:
-    with pytest.raises(BadResponses):
+    with pytest.raises(BadResponsesError):
         jensen_shannon(np.ones((2, 3)), np.ones((2, 4)))
-    with pytest.raises(NonFiniteResponses):
+    with pytest.raises(NonFiniteResponsesError):
         jensen_shannon(np.ones((2, 3)), np.full((2, 3), np.nan))

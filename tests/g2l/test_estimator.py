@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 
 from g2l.errors import G2LError
-from g2l.estimator import GeometryLabeler, NotFitted
+from g2l.estimator import GeometryLabeler, NotFittedError
 from g2l.geometry import GeometryError
 from tests.g2l.reference import Floats
 
@@ -93,7 +93,7 @@ def test_clone_and_parameters_follow_scikit_learn() -> None:
 
 def test_the_constructor_only_stores_and_fit_refuses() -> None:
     labeler = GeometryLabeler(4, length=99)
-    with pytest.raises(NotFitted):
+    with pytest.raises(NotFittedError):
         labeler.predict(embeddings())
     with pytest.raises(GeometryError) as caught:
         labeler.fit(embeddings())

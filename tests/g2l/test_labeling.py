@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from g2l.anchors import AnchorSet, discover_anchors
-from g2l.backoff import TooFewClasses, back_off
+from g2l.backoff import TooFewClassesError, back_off
 from g2l.geometry import PREFERENCES, GeometryError, Prefer, greedy_simplices
 from g2l.labeling import (
     Labeling,
@@ -23,7 +23,7 @@ from g2l.labeling import (
     soft_targets,
     step_temperatures,
 )
-from g2l.metrics import METRICS, BadResponses, NonFiniteResponses
+from g2l.metrics import METRICS, BadResponsesError, NonFiniteResponsesError
 from tests.g2l import reference
 from tests.g2l.reference import Floats
 
@@ -137,7 +137,7 @@ def test_the_rarest_leaf_goes_first() -> None:
 
 
 def test_fewer_classes_than_first_names_are_refused() -> None:
-    with pytest.raises(TooFewClasses, match="8 different names") as caught:
+    with pytest.raises(TooFewClassesError, match="8 different names") as caught:
         label(pool(), anchor_set(), prefer="near", max_classes=7)
     assert caught.value.field == "max_classes"
     assert len(label(pool(), anchor_set(), prefer="near", max_classes=8).classes) == 8
@@ -203,9 +203,9 @@ def test_bad_options_and_responses_are_refused() -> None:
     with pytest.raises(LabelingError) as refused:
         label(pool(), anchor_set(), min_class_size=0)
     assert refused.value.field == "min_class_size"
-    with pytest.raises(BadResponses):
+    with pytest.raises(BadResponsesError):
         label(pool()[:, :5], anchor_set())
-    with pytest.raises(NonFiniteResponses):
+    with pytest.raises(NonFiniteResponsesError):
         label(np.full((2, 24), np.nan), anchor_set())
 
 

@@ -10,11 +10,11 @@ from scipy.spatial.distance import jensenshannon
 from g2l.metrics import (
     EPSILON,
     METRICS,
-    BadResponses,
-    DegenerateResponses,
+    BadResponsesError,
+    DegenerateResponsesError,
     Metric,
-    NonFiniteResponses,
-    UnknownMetric,
+    NonFiniteResponsesError,
+    UnknownMetricError,
     fit_metric,
     unit_norm,
 )
@@ -135,7 +135,7 @@ def test_extreme_sizes_stay_finite(name: str) -> None:
 
 def test_negatives_after_a_fit_without_are_refused() -> None:
     metric = fit_metric("hellinger", draw(8, positive=True))
-    with pytest.raises(BadResponses, match="without negatives"):
+    with pytest.raises(BadResponsesError, match="without negatives"):
         metric.prepare(draw(8))
 
 
@@ -144,16 +144,16 @@ def test_negatives_after_a_fit_without_are_refused() -> None:
 def test_non_finite_responses_are_named(name: str, value: float) -> None:
     x = draw(9)
     x[17, 3] = value
-    with pytest.raises(NonFiniteResponses, match="response 17"):
+    with pytest.raises(NonFiniteResponsesError, match="response 17"):
         fit_metric(name, x)
-    with pytest.raises(NonFiniteResponses):
+    with pytest.raises(NonFiniteResponsesError):
         fit_metric(name, draw(9)).prepare(x)
 
 
 @every_metric
 @pytest.mark.parametrize("constant", [np.ones((9, 4)), np.zeros((9, 4)), np.full((1, 4), 3.0)])
 def test_constant_responses_are_degenerate(name: str, constant: Floats) -> None:
-    with pytest.raises(DegenerateResponses):
+    with pytest.raises(DegenerateResponsesError):
         fit_metric(name, constant)
 
 
@@ -161,17 +161,17 @@ def test_constant_responses_are_degenerate(name: str, constant: Floats) -> None:
     "bad", [np.ones(3), np.ones((0, 3)), np.ones((3, 0)), np.array([["a"]]), np.ones((2, 2), dtype=bool)]
 )
 def test_what_is_no_matrix_of_numbers_is_refused(bad: NDArray[np.generic]) -> None:
-    with pytest.raises(BadResponses):
+    with pytest.raises(BadResponsesError):
         fit_metric("euclidean", bad)
 
 
 def test_other_dimensions_are_refused() -> None:
     metric = fit_metric("euclidean", draw(1))
-    with pytest.raises(BadResponses, match="12 dimensions"):
+    with pytest.raises(BadResponsesError, match="12 dimensions"):
         metric.squared_distances(draw(1, dims=5), draw(1))
 
 
 def test_unknown_metric_names_the_field() -> None:
-    with pytest.raises(UnknownMetric, match="euclidean, hellinger, jensen-shannon") as caught:
+    with pytest.raises(UnknownMetricError, match="euclidean, hellinger, jensen-shannon") as caught:
         fit_metric("cosine", draw(0))
     assert caught.value.field == "metric"

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import g2l.transferability
 from g2l.errors import G2LError
-from g2l.metrics import DegenerateResponses
-from g2l.transferability import BadLabels, SingleImageClass, knn_accuracy
+from g2l.metrics import DegenerateResponsesError
+from g2l.transferability import BadLabelsError, SingleImageClassError, knn_accuracy
 from tests.g2l.reference import Floats
 
 
@@ -75,14 +75,14 @@ def test_large_targets_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unusable_labels_are_refused() -> None:
     responses, labels = separated()
-    with pytest.raises(SingleImageClass, match="'lonely'") as caught:
+    with pytest.raises(SingleImageClassError, match="'lonely'") as caught:
         knn_accuracy(responses, [*labels[:-1], "lonely"])
     assert caught.value.field == "labels"
-    with pytest.raises(BadLabels, match="80 responses"):
+    with pytest.raises(BadLabelsError, match="80 responses"):
         knn_accuracy(responses, labels[:-1])
-    with pytest.raises(BadLabels, match="two classes"):
+    with pytest.raises(BadLabelsError, match="two classes"):
         knn_accuracy(responses, ["a"] * 80)
     with pytest.raises(G2LError, match="folds"):
         knn_accuracy(responses, labels, folds=1)
-    with pytest.raises(DegenerateResponses):
+    with pytest.raises(DegenerateResponsesError):
         knn_accuracy(np.ones((80, 4)), labels)
