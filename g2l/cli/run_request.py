@@ -9,7 +9,7 @@ from g2l.cli.follow import upload, wait
 from g2l.cli.options import given
 from g2l.cli.progress import Reporter
 from g2l.cli.session import UsageError
-from g2l.client.uploads import default_name
+from g2l.client.packing import default_name
 from g2l.client.values import Job, JsonObject
 
 if TYPE_CHECKING:

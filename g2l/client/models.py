@@ -8,6 +8,7 @@ from typing import Any
 from g2l.client import uploads
 from g2l.client.downloads import download
 from g2l.client.errors import ApiError
+from g2l.client.packing import default_name
 from g2l.client.resources import Resources
 from g2l.client.transport import segment
 from g2l.client.values import Job, JsonObject, Problem
@@ -54,7 +55,7 @@ class Models(Resources):
             PackingError: the path cannot be sent.
         """
         source = Path(path)
-        name = name or uploads.default_name(source)
+        name = name or default_name(source)
         return uploads.post_model(self._transport, source, name, on_progress=on_progress)
 
     def find(self, id_or_name: str) -> JsonObject:

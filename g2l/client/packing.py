@@ -37,6 +37,15 @@ def is_visible(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX"
 
 
+def default_name(path: Path) -> str:
+    """A path's own name, without an archive's ending."""
+    name = path.resolve().name
+    for ending in (".tar.gz", ".tgz", *path.suffixes[-1:]):
+        if path.is_file() and ending and name.lower().endswith(ending.lower()):
+            return name[: -len(ending)]
+    return name
+
+
 @dataclass(frozen=True)
 class FolderTar:
     """The visible files of a folder and its subfolders, in the order of their names, as one tar.

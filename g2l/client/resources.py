@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from g2l.client import downloads, uploads
+from g2l.client.packing import default_name
 from g2l.client.transport import Transport, lines, segment
 from g2l.client.values import Job, JsonObject
 
@@ -81,7 +82,7 @@ class Datasets(Resources):
             PackingError: the path cannot be sent.
         """
         source = Path(path)
-        name = name or uploads.default_name(source)
+        name = name or default_name(source)
         return uploads.post_images(self._transport, source, name, on_progress=on_progress)
 
     def take_in(self, uri: str, name: str) -> Job:

@@ -13,15 +13,6 @@ from g2l.client.values import Job
 OnProgress = Callable[[int, int], None]  # bytes sent, bytes in all
 
 
-def default_name(path: Path) -> str:
-    """A path's own name, without an archive's ending."""
-    name = path.resolve().name
-    for ending in (".tar.gz", ".tgz", *path.suffixes[-1:]):
-        if path.is_file() and ending and name.lower().endswith(ending.lower()):
-            return name[: -len(ending)]
-    return name
-
-
 def post_images(transport: Transport, path: Path, name: str, *, on_progress: OnProgress | None) -> Job:
     """Ask the service to take in an archive, or a folder's images."""
     return _post(transport, "/v1/datasets", _source(path, is_image), name=name, on_progress=on_progress)

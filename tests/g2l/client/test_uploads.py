@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from g2l.client import Client, PackingError
-from g2l.client.uploads import default_name
+from g2l.client.packing import default_name
 from tests.g2l.client.scripted import Cut, Scripted, Seen, as_json, problem
 
 JOB = {"id": "job_1", "kind": "dataset", "state": "queued", "spec": {"name": "pool"}}
