@@ -83,6 +83,9 @@ class Session:
             return REFUSED
         except KeyboardInterrupt:
             return INTERRUPTED
+        finally:
+            if "client" in vars(self):  # it was used
+                self.client.close()
         return 0
 
 

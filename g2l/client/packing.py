@@ -40,10 +40,9 @@ def is_visible(name: str) -> bool:
 def default_name(path: Path) -> str:
     """A path's own name, without an archive's ending."""
     name = path.resolve().name
-    for ending in (".tar.gz", ".tgz", *path.suffixes[-1:]):
-        if path.is_file() and ending and name.lower().endswith(ending.lower()):
-            return name[: -len(ending)]
-    return name
+    if path.is_dir():
+        return name
+    return name[: -len(".tar.gz")] if name.lower().endswith(".tar.gz") else Path(name).stem
 
 
 @dataclass(frozen=True)

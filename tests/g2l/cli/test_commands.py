@@ -1,0 +1,238 @@
+"""What commands send, print, and exit with."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.g2l.cli.conftest import Run
+from tests.g2l.client.scripted import Answer, Scripted, Seen, as_json, problem
+
+
+def job(kind: str, state: str = "succeeded", **more: Any) -> dict[str, Any]:
+    prefix = {"labeling": "lab", "model": "mdl", "transfer": "trf", "forecast": "fct", "anchor-set": "anc"}
+    id_ = f"{prefix.get(kind, 'ds')}_1"
+    made = {"kind": kind, "id": id_, "href": f"/made/{id_}"}
+    return {"id": "job_1", "kind": kind, "state": state, "result": made, "spec": {}, **more}
+
+
+def making(kind: str, resource: dict[str, Any]) -> Any:
+    """A service whose jobs of a kind succeed at once."""
+
+    def answer(seen: Seen) -> Answer:
+        if seen.method == "POST":
+            return as_json(job(kind, "queued", result=None), 202)
+        return as_json(job(kind) if seen.path.startswith("/v1/jobs/") else resource)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "path", "body"),
+    [
+        (
+            ["label", "create", "ds_1", "anc_1", "--length", "3", "--prefer", "near", "--unordered"],
+            "labeling",
+            "/v1/labelings",
+            {"dataset_id": "ds_1", "anchor_set_id": "anc_1", "length": 3, "prefer": "near", "ordered": False},
+        ),
+        (
+            ["label", "k-means", "ds_1", "--classes", "14"],
+            "labeling",
+            "/v1/labelings",
+            {"method": "k-means", "dataset_id": "ds_1", "n_classes": 14},
+        ),
+        (
+            ["label", "shuffle", "lab_0", "--seed", "7"],
+            "labeling",
+            "/v1/labelings",
+            {"method": "shuffled", "labeling_id": "lab_0", "seed": 7},
+        ),
+        (
+            ["pretrain", "create", "lab_0", "--epochs", "4"],
+            "model",
+            "/v1/models",
+            {"labeling_id": "lab_0", "epochs": 4},
+        ),
+        (
+            ["pretrain", "create", "ds_1", "--name", "human"],
+            "model",
+            "/v1/models",
+            {"objective": "human-labels", "dataset_id": "ds_1", "name": "human"},
+        ),
+        (
+            ["transfer", "create", "ds_2", "--model", "mdl_0", "--label-budget", "10"],
+            "transfer",
+            "/v1/transfers",
+            {"dataset_id": "ds_2", "model_id": "mdl_0", "label_budget": 10},
+        ),
+        (
+            ["forecast", "create", "ds_2", "mdl_0", "mdl_1"],
+            "forecast",
+            "/v1/forecasts",
+            {"dataset_id": "ds_2", "model_ids": ["mdl_0", "mdl_1"]},
+        ),
+        (
+            ["anchors", "create", "--discover", "ds_1", "--k", "14", "--metric", "hellinger"],
+            "anchor-set",
+            "/v1/anchor-sets",
+            {"discover": {"dataset_id": "ds_1", "k": 14}, "metric": "hellinger"},
+        ),
+        (
+            ["anchors", "create", "--anchor", "greek=ds_1:Greek", "--anchor", "all=ds_2"],
+            "anchor-set",
+            "/v1/anchor-sets",
+            {
+                "anchors": [
+                    {"name": "greek", "dataset_id": "ds_1", "class": "Greek"},
+                    {"name": "all", "dataset_id": "ds_2"},
+                ]
+            },
+        ),
+        (
+            ["datasets", "create", "file:///data/pool.zip", "--name", "pool"],
+            "dataset",
+            "/v1/datasets",
+            {"name": "pool", "uri": "file:///data/pool.zip"},
+        ),
+    ],
+)
+def test_only_what_was_given_is_sent(
+    g2l: Run, service: Scripted, words: list[str], kind: str, path: str, body: dict[str, Any]
+) -> None:
+    service.answer = making(kind, {"id": "made"})
+    done = g2l(*words, "--json")
+    assert done.exit_code == 0, done.output
+    assert (service.seen[0].path, service.seen[0].json()) == (path, body)
+    assert json.loads(done.stdout) == {"id": "made"}
+    assert f"{kind}: done" in done.stderr or kind in ("model", "anchor-set", "transfer")
+
+
+def test_no_wait_prints_the_job(g2l: Run, service: Scripted) -> None:
+    service.answer = making("labeling", {})
+    done = g2l("label", "create", "ds_1", "anc_1", "--no-wait")
+    assert done.stdout.splitlines() == ["id     job_1", "kind   labeling", "state  queued"]
+    assert len(service.seen) == 1
+
+
+def test_a_folder_is_uploaded_with_its_progress_on_stderr(
+    g2l: Run, service: Scripted, tmp_path: Path
+) -> None:
+    (tmp_path / "1.png").write_bytes(b"x" * 5000)
+    service.answer = making("dataset", {"id": "ds_1"})
+    done = g2l("datasets", "create", str(tmp_path), "--name", "pool", "--json")
+    assert json.loads(done.stdout) == {"id": "ds_1"}
+    assert f"upload {tmp_path.name}: " in done.stderr
+
+
+def test_lists_without_a_terminal_are_plain(g2l: Run, service: Scripted) -> None:
+    items = [
+        {"id": "ds_2", "name": "two", "n_items": 2, "n_rejected": 0, "channels": 3, "created_at": "2026"},
+        {"id": "ds_1", "name": None, "n_items": 1, "n_rejected": 0, "channels": 1, "created_at": "2025"},
+    ]
+    service.in_turn(as_json({"items": items, "next_cursor": None}))
+    assert g2l("datasets", "list").stdout == "ds_2\ttwo\t2\t0\t3\t2026\nds_1\t-\t1\t0\t1\t2025\n"
+    assert json.loads(g2l("datasets", "list", "--json", "--limit", "1").stdout) == {"items": items[:1]}
+
+
+def test_show_and_delete(g2l: Run, service: Scripted) -> None:
+    service.in_turn(as_json({"id": "mdl_1", "metrics": {"a": 1}, "third_party_weights": False}))
+    assert g2l("models", "show", "mdl_1").stdout.splitlines() == [
+        "id                   mdl_1",
+        'metrics              {"a": 1}',
+        "third_party_weights  no",
+    ]
+    service.in_turn(Answer(status=204))
+    assert json.loads(g2l("models", "delete", "mdl_1", "mdl_2", "--json").stdout) == {
+        "deleted": ["mdl_1", "mdl_2"]
+    }
+    assert [seen.method for seen in service.seen] == ["GET", "DELETE", "DELETE"]
+
+
+def test_jobs_are_filtered(g2l: Run, service: Scripted) -> None:
+    service.in_turn(as_json({"items": [job("model", "running")], "next_cursor": None}))
+    done = g2l("jobs", "list", "--state", "running", "--parent", "job_0")
+    assert done.stdout.startswith("job_1\tmodel\trunning\t")
+    assert service.seen[0].path == "/v1/jobs?limit=200&state=running&parent_id=job_0"
+
+
+def test_logs_and_events(g2l: Run, service: Scripted) -> None:
+    service.in_turn(Answer("Läuft\n".encode(), headers={"Content-Type": "text/plain; charset=utf-8"}))
+    assert g2l("jobs", "logs", "job_1").stdout == "Läuft\n"
+    service.in_turn(Answer(b'id: 3\nevent: state\ndata: {"state": "succeeded"}\n\n'))
+    done = g2l("jobs", "events", "job_1", "--after", "2", "--json")
+    assert json.loads(done.stdout) == {"id": "3", "type": "state", "data": {"state": "succeeded"}}
+    assert service.seen[-1].headers["last-event-id"] == "2"
+
+
+def test_labels_go_to_stdout_or_to_a_file(g2l: Run, service: Scripted, tmp_path: Path) -> None:
+    service.in_turn(Answer('{"label": "é"}\n'.encode()))
+    assert g2l("label", "labels", "lab_1").stdout == '{"label": "é"}\n'
+    assert g2l("label", "labels", "lab_1", "--out", str(tmp_path / "x.parquet")).exit_code == 0
+    assert service.seen[-1].path.endswith("?format=parquet")
+    assert g2l("label", "labels", "lab_1", "--out", "labels.xlsx").exit_code == 2
+
+
+def test_a_refusal_ends_with_1_and_names_the_field(g2l: Run, service: Scripted) -> None:
+    errors = [{"pointer": "#/length", "detail": "at most 16"}]
+    service.in_turn(problem(422, "invalid-request", "One field cannot be used.", errors=errors))
+    done = g2l("label", "create", "ds_1", "anc_1", "--length", "99")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "error: invalid-request: One field cannot be used.\n  at #/length: at most 16\n"
+    done = g2l("label", "create", "ds_1", "anc_1", "--length", "99", "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout) == {
+        "type": "/problems/invalid-request",
+        "title": "invalid-request",
+        "status": 422,
+        "detail": "One field cannot be used.",
+        "errors": errors,
+    }
+
+
+def test_a_failed_job_ends_with_1_and_its_reason(g2l: Run, service: Scripted) -> None:
+    error = {"type": "/problems/no-images", "title": "No images", "detail": "0 of 3 could be read"}
+    service.in_turn(as_json(job("dataset", "failed", error=error)))
+    done = g2l("jobs", "wait", "job_1")
+    assert done.exit_code == 1
+    assert done.stderr.endswith("error: No images: 0 of 3 could be read\n")
+
+
+def test_nobody_there_ends_with_3_and_a_hint(g2l: Run) -> None:
+    done = g2l("jobs", "list", "--url", "http://127.0.0.1:1", "--json")
+    assert done.exit_code == 3
+    assert json.loads(done.stdout)["type"] == "/problems/unreachable"
+    assert "g2l serve" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["anchors", "create"],
+        ["anchors", "create", "--anchor", "a=ds_1", "--discover", "ds_1"],
+        ["anchors", "create", "--anchor", "greek"],
+        ["anchors", "create", "--anchor", "greek=nowhere"],
+        ["datasets", "create", "nowhere.zip"],
+        ["label", "create", "ds_1"],
+        ["nonsense"],
+    ],
+)
+def test_wrong_usage_ends_with_2(g2l: Run, service: Scripted, words: list[str]) -> None:
+    assert g2l(*words).exit_code == 2
+    assert service.seen == []
+
+
+def test_the_key_is_shown(g2l: Run, service: Scripted) -> None:
+    service.in_turn(as_json({"items": [], "next_cursor": None}))
+    g2l("jobs", "list", "--api-key", "g2l_secret")
+    assert service.seen[0].headers["authorization"] == "Bearer g2l_secret"
+
+
+def test_help_names_the_operators_commands_too(g2l: Run) -> None:
+    words = g2l("--help").stdout
+    assert all(name in words for name in ("run", "datasets", "serve", "db", "keys", "Exit codes"))
+
+
+def test_version(g2l: Run) -> None:
+    assert g2l("--version").stdout.startswith("g2l 0.")
