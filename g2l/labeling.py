@@ -280,7 +280,7 @@ def _entropy(counts: Ints) -> float:
 
 def _warnings(bits: tuple[float, ...]) -> tuple[str, ...]:
     return tuple(
-        f"Position {j} of the labels adds {added:.2f} bits, under {FEW_BITS}: it hardly tells images apart."
+        f"Position {j} of the labels adds {added:.2f} bits, under {FEW_BITS}: labels without it say as much."
         for j, added in enumerate(bits, 1)
         if added < FEW_BITS
     )

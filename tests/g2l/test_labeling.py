@@ -47,12 +47,12 @@ def anchor_set(metric: str = "euclidean", k: int = 8) -> AnchorSet:
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("prefer", ["far", "near"])
 def test_a_thousand_labels_equal_brute_force(metric: str, prefer: Prefer) -> None:
-    anchors = anchor_set(metric)
-    labeling = label(pool(), anchors, length=3, prefer=prefer)
+    anchors = anchor_set(metric, 14)
+    labeling = label(pool(), anchors, length=4, prefer=prefer)
     distances = anchors.distances_to(pool())
-    orders, _ = reference.greedy_orders(distances, anchors.squared_distances, 3, prefer)
+    orders, _ = reference.greedy_orders(distances, anchors.squared_distances, 4, prefer)
     assert np.array_equal(labeling.full, orders)
-    tensors = greedy_simplices(torch.tensor(distances), torch.tensor(anchors.squared_distances), 3, prefer)
+    tensors = greedy_simplices(torch.tensor(distances), torch.tensor(anchors.squared_distances), 4, prefer)
     assert isinstance(tensors.order, torch.Tensor)
     assert np.array_equal(tensors.order.numpy(), orders)
 
