@@ -108,9 +108,7 @@ def inspect(data: bytes) -> ImageFacts:
     name = _format_of(data)
     header = _jpeg_header(data) if name == "jpeg" else None
     if header is not None and _decode_jpeg(data, header, eighths=1) is not None:
-        height, width = (
-            (header.width, header.height) if _quarter_turned(data) else (header.height, header.width)
-        )
+        height, width = header[1::-1] if _orientation(data) >= 5 else header[:2]
         return ImageFacts(name, height, width, header.channels, "uint8")
     pixels = decode(data)
     return ImageFacts(name, pixels.shape[0], pixels.shape[1], pixels.shape[2], pixels.dtype.name)
@@ -155,9 +153,12 @@ def decode_for(data: bytes, size: int) -> tuple[Pixels, tuple[float, float]]:
     eighths = 8 if header is None else _fewest_eighths(header, size)
     if header is not None and eighths < 8:
         small = _decode_jpeg(data, header, eighths=eighths)
-        if small is not None:
-            exact = header.height * eighths / 8, header.width * eighths / 8
-            return _upright(small, data), exact[::-1] if _quarter_turned(data) else exact
+        exact = header.height * eighths / 8, header.width * eighths / 8
+        if small is not None and _orientation(data) == 1:
+            return small, exact
+        if small is not None and exact == small.shape[:2]:  # else turning moves the padding to the other side
+            turned = _upright(small, data)
+            return turned, (float(turned.shape[0]), float(turned.shape[1]))
     pixels = decode(data)
     return pixels, (float(pixels.shape[0]), float(pixels.shape[1]))
 
@@ -207,19 +208,13 @@ def _decode_jpeg(data: bytes, header: _JpegHeader, *, eighths: int) -> NDArray[n
 
 def _orientation(data: bytes) -> int:
     """The EXIF orientation of a JPEG, 1 to 8; 1 where it has none."""
-    if (
-        b"Exif\0\0" not in data[: 2**16 + 2**12]
-    ):  # Pillow's parser is slow beside the decoding of a small JPEG
+    if b"Exif\0\0" not in data[: 2**16 + 2**12]:  # Pillow's parser takes longer than decoding a small JPEG
         return 1
     try:
         value = JpegImagePlugin.JpegImageFile(io.BytesIO(data)).getexif().get(0x0112, 1)
     except Exception:  # unreadable EXIF is no reason to drop a picture
         return 1
     return value if value in range(1, 9) else 1
-
-
-def _quarter_turned(data: bytes) -> bool:
-    return _orientation(data) >= 5
 
 
 def _upright(pixels: NDArray[np.uint8], data: bytes) -> NDArray[np.uint8]:

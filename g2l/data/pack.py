@@ -4,7 +4,7 @@ import dataclasses
 import shutil
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ from g2l.data.pixels import encode_png, encode_thumbnail, resize, with_channels,
 from g2l.data.splits import ClassTooSmall, Indices, TargetSplit, pretraining_indices, target_split
 from g2l.data.summary import PackSummary, load_summary
 from g2l.data.threads import map_in_order
+from g2l.errors import G2LError
 
 _RESIZE_BATCH = 64
 
@@ -67,6 +68,13 @@ def _with_derived_split(pack: "Pack") -> PackSummary:
     return dataclasses.replace(
         pack.summary, splits={"train": len(split.train), "test": len(split.test), "derived": True}
     )
+
+
+class WrongKind(G2LError):
+    """Pixels asked of embeddings, or embeddings of images."""
+
+    code: ClassVar[str] = "wrong-dataset-kind"
+    title: ClassVar[str] = "The dataset is of the wrong kind"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -149,15 +157,29 @@ class Pack:
         return Item(**{name: self.table[name][i].as_py() for name in SCHEMA.names})
 
     def embeddings(self) -> NDArray[np.float32]:
-        """(N, D), memory-mapped; of a pack of embeddings."""
+        """(N, D), memory-mapped.
+
+        Raises:
+            WrongKind: this is a pack of images.
+        """
+        self._require("embeddings")
         return cast(NDArray[np.float32], np.load(self.folder / "embeddings.npy", mmap_mode="r"))
+
+    def _require(self, kind: str) -> None:
+        if self.kind != kind:
+            raise WrongKind(f"this dataset holds {self.kind}, and {kind} are needed", field="dataset_id")
 
     @cached_property
     def _items(self) -> ItemFile:
+        self._require("images")
         return ItemFile(self.folder / "images.bin", self.table)
 
     def encoded(self, i: int) -> tuple[bytes, str]:
-        """The original bytes of an image and their media type; bare pixels as PNG."""
+        """The original bytes of an image and their media type; bare pixels as PNG.
+
+        Raises:
+            WrongKind: this is a pack of embeddings; so do the methods below.
+        """
         name = self._items.format(i)
         if name == "raw":
             return encode_png(self.image(i)), MEDIA_TYPES["png"]
@@ -199,6 +221,7 @@ class Pack:
         Raises:
             ChannelMismatch: an image cannot have that number of channels.
         """
+        self._require("images")
         chosen = np.arange(len(self)) if indices is None else indices
         shape = (len(chosen), size, size, channels)
         if out is not None and out.exists():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from g2l.data.archives import UnsupportedArchive
 from g2l.data.arrays import BadArrays, NotFinite
 from g2l.data.ingest import NoImages
-from g2l.data.pack import Pack, write_pack
+from g2l.data.pack import Pack, WrongKind, write_pack
 
 RNG = np.random.default_rng(0)
 
@@ -126,3 +126,13 @@ def test_an_array_shorter_than_its_header_says_is_refused(tmp_path: Path) -> Non
         archive.writestr("images.npy", file.getvalue() + b"\0" * 100)
     with pytest.raises(BadArrays, match="ends before its 10 rows"):
         write_pack(tmp_path / "data.npz", "data.npz", tmp_path / "pack")
+
+
+def test_embeddings_have_no_pixels_and_images_no_embeddings(tmp_path: Path) -> None:
+    vectors = pack_of(tmp_path, embeddings=np.zeros((3, 2)))
+    for ask in (lambda: vectors.image(0), lambda: vectors.thumbnail(0, 8), lambda: vectors.resized(8, 3)):
+        with pytest.raises(WrongKind, match="holds embeddings, and images are needed"):
+            ask()
+    (tmp_path / "other").mkdir()
+    with pytest.raises(WrongKind, match="holds images"):
+        pack_of(tmp_path / "other", images=stack(2, 4, 4)).embeddings()
