@@ -43,6 +43,6 @@ def children_of(db: AnyDb, job_ids: Iterable[str]) -> dict[str, list[str]]:
     """The ids of the children of each job, oldest first."""
     found: dict[str, list[str]] = {}
     statement = select(Job.parent_id, Job.id).where(Job.parent_id.in_(list(job_ids))).order_by(Job.id)
-    for parent_id, id_ in db.execute(statement):
-        found.setdefault(parent_id, []).append(id_)
+    for row in db.execute(statement):
+        found.setdefault(row.parent_id, []).append(row.id)
     return found

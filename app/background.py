@@ -19,7 +19,7 @@ PURGE_PERIOD = 600.0
 
 
 class Sender:
-    """Sends what was committed, at once after a commit and else each second; whatever is away is tried again."""
+    """Sends what was committed, after a commit or within a second; if the broker is away, tries again."""
 
     def __init__(self) -> None:
         self._wake = threading.Event()

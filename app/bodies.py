@@ -71,7 +71,7 @@ def upload_fields(fields: Mapping[str, str]) -> UploadFields:
         raise _refused(error, dict(fields)) from None
 
 
-def upload_schema(json_schema: Mapping[str, Any]) -> dict[str, Any]:
+def upload_schema(json_body: TypeAdapter[Any]) -> dict[str, Any]:
     """OpenAPI's `requestBody` of an endpoint that takes an upload, or JSON instead."""
     form = {
         "type": "object",
@@ -81,7 +81,10 @@ def upload_schema(json_schema: Mapping[str, Any]) -> dict[str, Any]:
             "file": {"type": "string", "format": "binary"},
         },
     }
-    content = {"multipart/form-data": {"schema": form}, "application/json": {"schema": dict(json_schema)}}
+    content = {
+        "multipart/form-data": {"schema": form},
+        "application/json": {"schema": json_body.json_schema()},
+    }
     return {"requestBody": {"required": True, "content": content}}
 
 

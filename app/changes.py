@@ -28,16 +28,21 @@ class Changes:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="changes", daemon=True)
         self._lock = threading.Lock()
-        self.stopping = False
+        self._stop = threading.Event()
 
     def start(self) -> None:
         """Begin, on the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether waits must end now, whatever they wait for."""
+        return self._stop.is_set()
+
     def stop(self) -> None:
         """End every wait; from any thread, or from a signal handler."""
-        self.stopping = True
+        self._stop.set()
         self._wake(list(self._waiters))
 
     @contextmanager
@@ -65,22 +70,22 @@ class Changes:
 
     def _run(self) -> None:
         url = make_url(get_settings().require_database_url()).set(drivername="postgresql")
-        while not self.stopping:
+        while not self._stop.is_set():
             try:
                 self._listen(url.render_as_string(hide_password=False))
             except (psycopg.Error, SQLAlchemyError) as error:
                 logger.warning("not listening to the database", error=str(error))
-                threading.Event().wait(PERIOD)
+                self._stop.wait(PERIOD)
 
     def _listen(self, url: str) -> None:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
             self._wake(list(self._waiters))  # for what was announced while nobody listened
-            while not self.stopping:
+            while not self._stop.is_set():
                 self._poll()
                 for notice in connection.notifies(timeout=PERIOD):
                     self._wake([notice.payload])
-                    if self.stopping:
+                    if self._stop.is_set():
                         return
 
     def _poll(self) -> None:

@@ -1,4 +1,4 @@
-"""The database as endpoints see it: a handle that reads, and one that writes and commits before the answer."""
+"""The database as endpoints see it: a handle that reads, one that writes and commits before the answer."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, TypeVar
@@ -23,11 +23,11 @@ class ReadSession:
         """A row by its primary key."""
         return self._session.get(table, key)
 
-    def scalar(self, statement: Select[tuple[Row]]) -> Row | None:
+    def scalar(self, statement: Select[Row]) -> Row | None:
         """The first column of the first row."""
         return self._session.scalar(statement)
 
-    def scalars(self, statement: Select[tuple[Row]]) -> ScalarResult[Row]:
+    def scalars(self, statement: Select[Row]) -> ScalarResult[Row]:
         """The first column of each row."""
         return self._session.scalars(statement)
 
@@ -44,7 +44,7 @@ def reading() -> Iterator[ReadSession]:
 
 
 def writing(request: Request) -> Iterator[Session]:
-    """A transaction that commits when the endpoint returns, before its answer leaves; then promises are sent."""
+    """A transaction that commits before the endpoint's answer leaves; then what it promised is sent."""
     sender: Sender = request.app.state.sender
     with transaction() as session:
         yield session

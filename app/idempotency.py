@@ -1,8 +1,8 @@
 """`Idempotency-Key`: the first answer again, instead of the work again.
 
-The key's row is inserted before the work and gets its answer in the very transaction that does the work, so a
-crash leaves either both or neither. While a request works, its process beats the row; a row that nobody beats is
-taken over.
+The key's row is inserted before the work and gets its answer in the very transaction that does the work:
+a crash leaves both or neither. While a request works, its process beats the row; a row that nobody
+beats is taken over.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import json
 import secrets
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -100,11 +101,9 @@ class Keyed:
 
 
 def digest_of(body: bytes) -> str:
-    """The digest of a JSON body whatever its spacing and the order of its fields; of any other, of its bytes."""
-    try:
+    """The digest of a JSON body whatever its spacing and the order of its fields; else of its bytes."""
+    with suppress(ValueError, RecursionError):  # not JSON: its own bytes identify it
         body = json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")).encode()
-    except (ValueError, RecursionError):
-        pass  # not JSON: its own bytes identify it
     return hashlib.sha256(body).hexdigest()
 
 

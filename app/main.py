@@ -11,7 +11,20 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from app import handlers, problems
-from app.api import datasets, events, health, jobs, pipelines
+from app.api import (
+    anchor_sets,
+    datasets,
+    embedders,
+    events,
+    forecasts,
+    health,
+    items,
+    jobs,
+    labelings,
+    models,
+    pipelines,
+    transfers,
+)
 from app.api import problems as problem_pages
 from app.background import Sender
 from app.changes import Changes
@@ -23,6 +36,13 @@ from core.telemetry import configure_logging
 
 ROUTERS = (
     datasets.router,
+    items.router,
+    embedders.router,
+    anchor_sets.router,
+    labelings.router,
+    models.router,
+    transfers.router,
+    forecasts.router,
     pipelines.router,
     jobs.router,
     events.router,
@@ -77,7 +97,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 @contextmanager
 def _told_of_signals(changes: Changes) -> Iterator[None]:
-    """End waits and streams when the process is asked to stop: the server waits for them before the lifespan ends."""
+    """End waits and streams when the process is told to stop: the server waits for them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

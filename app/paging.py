@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, tuple_
 
 from core.errors import InvalidRequestError
 
+AnySelect = Select[*tuple[Any, ...]]
 Item = TypeVar("Item")
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
@@ -31,12 +32,6 @@ class Page(BaseModel, Generic[Item]):
 
     items: list[Item]
     next_cursor: str | None
-
-
-class Listed(Protocol):
-    """What rows are sorted by."""
-
-    created_at: Any
 
 
 @dataclass(frozen=True)
@@ -93,8 +88,8 @@ def bad_cursor() -> InvalidRequestError:
 
 
 def window(
-    statement: Select[Any], query: PageQuery, *, created_at: ColumnElement[Any] | Any, id_: Any
-) -> Select[Any]:
+    statement: AnySelect, query: PageQuery, *, created_at: ColumnElement[Any] | Any, id_: Any
+) -> AnySelect:
     """The rows of one page and one more, which says whether another page follows."""
     after = position_of(query)
     if after is not None:

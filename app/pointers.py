@@ -29,14 +29,19 @@ def _walked(parts: Sequence[str | int], body: object, *, missing: bool) -> list[
     found: list[str | int] = []
     here = body
     for index, part in enumerate(parts):
-        if (isinstance(here, dict) and part in here) or (
-            isinstance(here, list) and isinstance(part, int) and part < len(here)
-        ):
-            here = here[part]
-        elif not (missing and index == len(parts) - 1):
-            continue
-        found.append(part)
+        inside, here = _step(here, part)
+        if inside or (missing and index == len(parts) - 1):
+            found.append(part)
     return found
+
+
+def _step(here: object, part: str | int) -> tuple[bool, object]:
+    """Whether a part is there, and what is at it; a tag is not there, and leads nowhere."""
+    if isinstance(here, dict) and part in here:
+        return True, here[part]
+    if isinstance(here, list) and isinstance(part, int) and part < len(here):
+        return True, here[part]
+    return False, here
 
 
 def _join(parts: Sequence[str | int]) -> str:
@@ -49,7 +54,7 @@ def _detail(error: Mapping[str, Any]) -> str:
     if error["type"] == "json_invalid":
         return f"The body is not valid JSON: {context.get('error', 'it cannot be parsed')}."
     if error["type"].startswith("union_tag"):
-        return f"Give one of {context.get('expected_tags', 'the documented values')}; got {context.get('tag')!r}."
+        return f"Give one of {context.get('expected_tags', 'those documented')}; got {context.get('tag')!r}."
     if error["type"] == "extra_forbidden":
         return "There is no such field."
     message = str(error["msg"]).removeprefix("Value error, ")

@@ -60,7 +60,7 @@ TABLE: Final[Mapping[str, Entry]] = {
     "not-found": Entry(
         404,
         "There is no such resource",
-        "The path names nothing, or what it named was deleted. Lists, such as GET /v1/datasets, show what there is.",
+        "The path names nothing, or its resource was deleted. Lists, as GET /v1/models, show what there is.",
     ),
     "method-not-allowed": Entry(
         405, "The resource does not take this method", "The Allow header names the methods it takes."
@@ -102,8 +102,8 @@ TABLE: Final[Mapping[str, Entry]] = {
     "invalid-request": Entry(
         422,
         "The request has fields that cannot be used",
-        "`errors` names each field by a JSON pointer (`#/query/…` and `#/header/…` for those parts), what was "
-        "given and what is wanted.",
+        "`errors` names each field by a JSON pointer (`#/query/…` and `#/header/…` for those parts), "
+        "what was given and what is wanted.",
     ),
     "idempotency-mismatch": Entry(
         422,
@@ -128,7 +128,7 @@ TABLE: Final[Mapping[str, Entry]] = {
     "internal-error": Entry(
         500,
         "The service made a mistake",
-        "This is a fault of the service. Its log has the trace under the request's X-Request-ID, or the job's id.",
+        "A fault of the service. Its log has the trace, under the request's X-Request-ID or the job's id.",
     ),
     "database-unavailable": Entry(
         503,

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from fastapi import Request, Response
-from sqlalchemy import delete, select
+from sqlalchemy import delete, inspect, select
 from sqlalchemy.orm import Session
 
 from app import paging
-from app.checks.inputs import NAMES
+from app.checks.inputs import NAMES, is_id
 from app.database import AnyDb, ReadSession
 from core.db.jobs import Job
 from core.db.resources import RESOURCE_TABLES, Resource, Responses, Use
@@ -26,7 +26,7 @@ def get(db: AnyDb, table: type[Table], id_: str) -> Table:
     Raises:
         NotFoundError: there is none.
     """
-    row = db.get(table, id_) if id_.isascii() and id_.isprintable() else None
+    row = db.get(table, id_) if is_id(id_) else None
     if row is None:
         raise NotFoundError(f"There is no {_name_of(table)} {id_!a}.")
     return row
@@ -88,8 +88,8 @@ def _users(db: Session, table: type[Resource], id_: str) -> set[str]:
     )
     users = {user for user, state in noted if state not in FINISHED}
     for other in RESOURCE_TABLES.values():
-        for column in other.__table__.columns:
-            if any(key.column.table is table.__table__ for key in column.foreign_keys):
+        for column in inspect(other).columns:
+            if any(key.column.table is inspect(table).local_table for key in column.foreign_keys):
                 users |= set(db.scalars(select(other.id).where(column == id_)))
     return users
 

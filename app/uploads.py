@@ -175,16 +175,14 @@ def _parser(request: Request, form: _Form) -> MultipartParser:
         raise MalformedUploadError("The Content-Type names no boundary.")
     names = [name for name in dir(form) if name.startswith("on_")]
     try:
-        return MultipartParser(boundary, {name: getattr(form, name) for name in names})  # type: ignore[arg-type, misc]
+        return MultipartParser(boundary, {name: getattr(form, name) for name in names})  # type: ignore[arg-type]
     except FormParserError as error:
         raise MalformedUploadError(str(error)) from None
 
 
 def too_large(limit: int) -> UploadTooLargeError:
     """The refusal of a file beyond the limit."""
-    return UploadTooLargeError(
-        f"An upload may have {limit:,} bytes (G2L_MAX_UPLOAD_BYTES); this one has more."
-    )
+    return UploadTooLargeError(f"A file may have {limit:,} bytes (G2L_MAX_UPLOAD_BYTES); this one has more.")
 
 
 def _base_name(raw: bytes) -> str:

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from app import bodies, paging, problems, resources, uploads
 from app.checks.uris import check_uri
 from app.database import ReadDb, WriteDb
-from app.keys import IdempotentRequest
+from app.keyed_requests import IdempotentRequest
 from app.schemas.datasets import DatasetOut
 from app.schemas.jobs import JobOut
 from app.submitting import submitted
@@ -34,7 +34,7 @@ class DatasetsQuery(paging.PageQuery):
     responses=problems.documented(
         "malformed-upload", "idempotency-in-flight", "upload-too-large", "unsupported-media-type"
     ),
-    openapi_extra=bodies.upload_schema(DatasetUriSpec.model_json_schema()),
+    openapi_extra=bodies.upload_schema(URI_BODY),
 )
 async def create_dataset(request: Request, keyed: IdempotentRequest) -> Response:
     """Take in an archive, sent along or lying at a URI; answers with the job that reads it."""

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app import problems
 from app.changes import Changes
+from app.checks.inputs import is_id
 from app.schemas.jobs import progress_event
 from core.db.jobs import Job, JobEvent
 from core.db.session import transaction
@@ -33,7 +34,7 @@ class News:
 
 def existing_job(job_id: str) -> str:
     """The path's id; refused before the stream begins."""
-    if not (job_id.isascii() and job_id.isprintable()) or _news(job_id, 0) is None:
+    if not is_id(job_id) or _news(job_id, 0) is None:
         raise NotFoundError(f"There is no job {job_id!a}.")
     return job_id
 
@@ -47,9 +48,7 @@ async def stream_events(
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Numbered events from `Last-Event-ID` on, progress without a number between them; ends with the job."""
-    last = (
-        int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 10 else 0
-    )
+    last = _number(last_event_id)
     changes: Changes = request.app.state.changes
     told: str | None = None
     with changes.watch(job_id) as event:
@@ -68,6 +67,12 @@ async def stream_events(
                 yield ServerSentEvent(event="progress", raw_data=told)
             if len(news.events) < BATCH:
                 await event.wait()
+
+
+def _number(last_event_id: str | None) -> int:
+    """The number that a client heard last; what is no number of ours starts from the beginning."""
+    text = last_event_id or ""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
 def _news(job_id: str, last: int) -> News | None:

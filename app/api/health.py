@@ -70,9 +70,8 @@ def readyz(request: Request) -> Response:
 @router.get("/metrics", response_class=Response)
 def metrics(db: ReadDb) -> Response:
     """Prometheus."""
-    counts: dict[tuple[str, str], int] = {}
-    for kind, state, n in db.execute(select(Job.kind, Job.state, func.count()).group_by(Job.kind, Job.state)):
-        counts[kind, state] = n
+    statement = select(Job.kind, Job.state, func.count().label("n")).group_by(Job.kind, Job.state)
+    counts = {(row.kind, row.state): row.n for row in db.execute(statement)}
     for kind in {kind for kind, _ in counts}:
         for state in STATES:
             JOBS.labels(kind, state).set(counts.get((kind, state), 0))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -12,9 +13,9 @@ from starlette.responses import StreamingResponse
 from app import paging, problems
 from app.accepting import accepted, children_of
 from app.changes import Changes
-from app.checks.inputs import require_undeleted
+from app.checks.inputs import is_id, require_undeleted
 from app.database import AnyDb, ReadDb, WriteDb
-from app.keys import IdempotentRequest
+from app.keyed_requests import IdempotentRequest
 from app.schemas.jobs import JobOut
 from core.db.jobs import Job, JobLog
 from core.db.session import transaction
@@ -106,9 +107,9 @@ def retry_job(job_id: str, keyed: IdempotentRequest, db: WriteDb) -> Response:
 
 
 def _get(db: AnyDb, job_id: str) -> Job:
-    job = db.get(Job, job_id) if job_id.isascii() and job_id.isprintable() else None
+    job = db.get(Job, job_id) if is_id(job_id) else None
     if job is None:
-        raise NotFoundError(f"There is no job {job_id!r}.")
+        raise NotFoundError(f"There is no job {ascii(job_id)[:80]}.")
     return job
 
 
@@ -116,7 +117,7 @@ def _read(job_id: str) -> tuple[int, str, str, bool]:
     with transaction() as session:
         job = _get(session, job_id)
         body = JobOut.of(job, children_of(session, [job_id]).get(job_id, []))
-        # Weak: the version counts what waiters wait for, the rest says that a reader has not seen this progress.
+        # The version counts what waiters wait for; the rest tells a reader of progress. Weak: the ETA moves.
         etag = f'W/"{job.version}-{job.progress_done}-{job.progress_total or 0}"'
         return job.version, etag, body.model_dump_json(), job.state in FINISHED
 
@@ -127,10 +128,8 @@ def _version_in(etag: str | None) -> int | None:
 
 
 async def _until(event: asyncio.Event, seconds: float) -> None:
-    try:
+    with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        pass
 
 
 def _log(job_id: str) -> Iterator[str]:

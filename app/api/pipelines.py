@@ -7,9 +7,10 @@ from sqlalchemy import select
 
 from app import paging, problems
 from app.accepting import accepted, submit
+from app.checks.inputs import is_id
 from app.checks.pipelines import check_pipeline
 from app.database import AnyDb, ReadDb, WriteDb
-from app.keys import IdempotentRequest
+from app.keyed_requests import IdempotentRequest
 from app.schemas.jobs import JobOut
 from app.schemas.pipelines import PipelineOut
 from core.db.jobs import Job
@@ -75,8 +76,8 @@ def delete_pipeline(job_id: str, db: WriteDb) -> None:
 
 
 def _get(db: AnyDb, job_id: str) -> tuple[Pipeline, Job]:
-    if job_id.isascii() and job_id.isprintable():
+    if is_id(job_id):
         row, job = db.get(Pipeline, job_id), db.get(Job, job_id)
         if row is not None and job is not None:
             return row, job
-    raise NotFoundError(f"There is no pipeline {job_id!r}.")
+    raise NotFoundError(f"There is no pipeline {ascii(job_id)[:80]}.")

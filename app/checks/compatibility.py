@@ -36,7 +36,7 @@ def embedder_mismatch(embedder: Embedder | Model, dataset: Dataset) -> str | Non
         return _wrong_kind(embedder.id, dataset)
     if takes_vectors:
         if embedder.dim != dataset.channels:
-            return f"{embedder.id} takes vectors of {embedder.dim}; those of {dataset.id} have {dataset.channels}."
+            return f"{embedder.id} takes {embedder.dim} dimensions; {dataset.id} has {dataset.channels}."
         return None
     return channel_mismatch(embedder.id, embedder.channels, dataset)
 
@@ -56,7 +56,7 @@ def _built_in_mismatch(embedder: str, dataset: Dataset, first: Dataset) -> str |
         return _wrong_kind(embedder, dataset)
     if embedder == "identity":
         if dataset.channels != first.channels:
-            return f"Vectors of {first.id} have {first.channels} dimensions, those of {dataset.id} {dataset.channels}."
+            return f"{first.id} has {first.channels} dimensions, {dataset.id} has {dataset.channels}."
         return None
     return channel_mismatch(f"{embedder} fitted on {first.id}", first.channels, dataset)
 
@@ -64,4 +64,4 @@ def _built_in_mismatch(embedder: str, dataset: Dataset, first: Dataset) -> str |
 def _wrong_kind(embedder: str, dataset: Dataset) -> str:
     if dataset.kind == "embeddings":
         return f"{dataset.id} holds embeddings, which only `identity` takes; got {embedder}."
-    return f"{embedder} takes datasets of embeddings; {dataset.id} holds images: take `patch-kmeans`, or a model."
+    return f"{embedder} takes embeddings, and {dataset.id} holds images: take `patch-kmeans`, or a model."

@@ -32,6 +32,7 @@ NAMES: Final = {
     "trf": "transfer",
     "fct": "forecast",
 }
+MAX_ID: Final = 40
 _WANTED: Final = {
     "dataset_id": ("ds",),
     "fit_on": ("ds",),
@@ -87,7 +88,7 @@ class Inputs:
     def _row(self, table: type[Table], id_: str) -> Table:
         row = self.rows[id_]
         if not isinstance(row, table):
-            raise TypeError(f"{id_} is no {table.__tablename__}")
+            raise TypeError(f"{id_} is no {table.__name__}")
         return row
 
 
@@ -103,11 +104,10 @@ def load(db: Session, spec: BaseModel) -> Inputs:
         wanted = _WANTED[next(part for part in reversed(where.split("/")) if not part.isdecimal())]
         kinds = " or ".join(NAMES[prefix] for prefix in wanted)
         if id_.partition("_")[0] not in wanted:
-            inputs.refuse(
-                where, f"Give the id of a {kinds} ({', '.join(f'{w}_…' for w in wanted)}); got {id_!r}."
-            )
+            ids = " or ".join(f"{prefix}_…" for prefix in wanted)
+            inputs.refuse(where, f"Give the id of a {kinds}, {ids}; got {ascii(id_)[:80]}.")
         elif id_ not in inputs.rows:
-            inputs.refuse(where, f"There is no {kinds} {id_!r}.")
+            inputs.refuse(where, f"There is no {kinds} {ascii(id_)[:80]}.")
     inputs.finish()
     return inputs
 
@@ -116,13 +116,16 @@ def locked(db: Session, ids: list[str]) -> dict[str, Resource]:
     """The rows of these ids, locked so that nobody deletes them before this transaction ends."""
     rows: dict[str, Resource] = {}
     for prefix, table in RESOURCE_TABLES.items():
-        mine = sorted(
-            {id_ for id_ in ids if id_.startswith(f"{prefix}_") and id_.isascii() and id_.isprintable()}
-        )
+        mine = sorted({id_ for id_ in ids if id_.startswith(f"{prefix}_") and is_id(id_)})
         if mine:
             statement = select(table).where(table.id.in_(mine)).order_by(table.id)
             rows |= {row.id: row for row in db.scalars(statement.with_for_update(key_share=True, read=True))}
     return rows
+
+
+def is_id(word: str) -> bool:
+    """Whether the database can be asked for this; a NUL would be an error there."""
+    return word.isascii() and word.isprintable() and len(word) <= MAX_ID
 
 
 def require_undeleted(db: Session, job: Job) -> None:

@@ -37,7 +37,7 @@ def check_length(inputs: Inputs, where: str, length: int, *, k: int) -> None:
     if length > k:
         inputs.refuse(
             where,
-            f"There are {k} anchors and a label names each at most once; give a length of at most {k}, got {length}.",
+            f"There are {k} anchors, and a label names each at most once; got {length}.",
         )
 
 
@@ -56,7 +56,7 @@ def _check_k_means(inputs: Inputs, spec: KMeansLabelingSpec) -> None:
     if spec.n_classes > dataset.n_items:
         inputs.refuse(
             "n_classes",
-            f"{dataset.id} has {dataset.n_items:,} items; n_classes may not be larger, got {spec.n_classes:,}.",
+            f"{dataset.id} has {dataset.n_items:,} items, and n_classes may not be larger.",
         )
     if spec.embedder == "anchor-network":
         inputs.refuse(

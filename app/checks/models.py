@@ -59,8 +59,8 @@ def require_classes(inputs: Inputs, where: str, dataset: Dataset, *, smallest: i
         if small:
             inputs.refuse(
                 where,
-                f"Of {dataset.id}, {', '.join(map(ascii, small[:5]))} has one image, and one cannot both train and "
-                "test; add images, or leave the class out.",
+                f"Of {dataset.id}, {', '.join(map(ascii, small[:5]))} has one image, which cannot both train "
+                "and test; add images, or leave the class out.",
             )
 
 

@@ -1,4 +1,4 @@
-"""Outermost: a request id, one line of log, rate, errors and duration, and an answer to what nobody caught."""
+"""Outermost: a request id, a line of log, rate, errors and duration, an answer to what nobody caught."""
 
 import re
 import secrets

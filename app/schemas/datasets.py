@@ -69,7 +69,6 @@ class ItemOut(BaseModel):
     """One image or vector of a dataset."""
 
     index: int
-    item_id: str
     path: str
     label: str | None
     split: str | None

@@ -1,0 +1,144 @@
+"""Resources on the wire, but for datasets, pipelines and jobs."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from app.schemas.datasets import ClassOut
+
+
+class ResourceOut(BaseModel):
+    """What every resource tells."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    name: str | None
+    created_at: datetime
+    job_id: str
+    spec: dict[str, Any]
+
+
+class EmbedderOut(BaseModel):
+    """Something that turns images into vectors."""
+
+    id: str
+    name: str | None
+    kind: str
+    source: Literal["built-in", "fitted", "model"]
+    default: bool
+    about: str
+    dim: int | None
+    channels: int | None
+    created_at: datetime | None
+    job_id: str | None
+    spec: dict[str, Any] | None
+
+
+class AnchorSetOut(ResourceOut):
+    """Named anchors in one embedding; distances are null in lists, and above 256 anchors."""
+
+    embedder_id: str
+    metric: str
+    k: int
+    names: list[str]
+    squared_distances: list[list[float]] | None
+
+
+class LabelingOut(ResourceOut):
+    """A pseudo-label for every item of a dataset, summed up."""
+
+    method: str
+    dataset_id: str
+    anchor_set_id: str | None
+    embedder_id: str
+    n_items: int
+    n_classes: int
+    classes: list[ClassOut]
+    entropy: float
+    degenerate_share: float
+    margin_quantiles: dict[str, Any] | None
+    report: dict[str, Any]
+
+
+class FileOut(BaseModel):
+    """A file of a model's folder."""
+
+    path: str
+    sha256: str
+    bytes: int
+    href: str
+
+
+class ModelOut(ResourceOut):
+    """A folder in the Hugging Face layout."""
+
+    role: str
+    revision: int
+    arch: str
+    image_size: int
+    channels: int
+    dim: int
+    n_outputs: int
+    parameters: int
+    dataset_id: str | None
+    labeling_id: str | None
+    parent_model_id: str | None
+    third_party_weights: bool
+    metrics: dict[str, Any]
+    files: list[FileOut]
+
+
+class AccuracyOut(BaseModel):
+    """A share of the test images, with its interval."""
+
+    value: float | None
+    low: float
+    high: float
+    level: float
+
+
+class TransferOut(ResourceOut):
+    """A source fine-tuned on a target, and its measured error."""
+
+    dataset_id: str
+    model_id: str | None
+    base_model_id: str
+    arch: str
+    label_budget: int | None
+    epochs: int
+    seed: int
+    accuracy: AccuracyOut
+    scratch_accuracy: AccuracyOut | None
+    balanced_accuracy: float
+    macro_f1: float
+    per_class: list[dict[str, Any]]
+    confusion: list[list[int]]
+    learning_curve: list[dict[str, Any]]
+    seconds: float
+    images_per_second: float
+    learning_rate: float
+    divergence: float | None
+    knn_accuracy: float | None
+
+
+class SourceForecastOut(BaseModel):
+    """What is expected of one source."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model_id: str
+    divergence: float | None
+    expected_accuracy: AccuracyOut
+    rank: int
+
+
+class ForecastOut(ResourceOut):
+    """Expected target accuracy of candidate sources."""
+
+    dataset_id: str
+    sources: list[SourceForecastOut]
+    n_past_transfers: int
+    n_past_targets: int
+    calibrated: bool
