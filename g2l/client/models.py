@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from g2l.client import uploads
@@ -13,8 +13,7 @@ from g2l.client.resources import Resources
 from g2l.client.transport import segment
 from g2l.client.values import Job, JsonObject, Problem
 
-# A model's folder in the Hugging Face layout, the weights last: where they are, all is.
-FILES = ("config.json", "preprocessor_config.json", "README.md", "provenance.json", "model.safetensors")
+WEIGHTS = "model.safetensors"
 OnFile = Callable[[str, int, int], None]  # file, bytes that are here, bytes in all
 
 
@@ -92,18 +91,27 @@ class Models(Resources):
         """
         model = self.find(id_or_name)
         out = Path(folder if folder is not None else str(model.get("name") or model["id"]).replace("/", "-"))
-        for file in FILES:
-            self.download(model["id"], file, out / file, on_progress=on_progress)
+        files = [str(file["path"]) for file in model["files"]]
+        for file in sorted(files, key=lambda name: name == WEIGHTS):  # last: where they are, all is
+            self.download(model["id"], file, out / _inside(file), on_progress=on_progress)
         return out
 
     def download(
         self, id_: str, file: str, destination: str | PathLike[str], *, on_progress: OnFile | None = None
     ) -> Path:
         """Fetch one file of a model's folder; raises as `pull`."""
-        path = f"{self.path}/{segment(id_)}/files/{segment(file)}"
+        path = f"{self.path}/{segment(id_)}/files/{'/'.join(map(segment, file.split('/')))}"
         on_bytes = None if on_progress is None else lambda here, total: on_progress(file, here, total)
         return download(self._transport, path, Path(destination), on_progress=on_bytes)
 
     def card(self, id_: str) -> str:
         """The model's card, in Markdown."""
         return self._transport.request("GET", f"{self.path}/{segment(id_)}/card").text
+
+
+def _inside(file: str) -> PurePosixPath:
+    """A file's path below its folder, whatever a service may say."""
+    path = PurePosixPath(file)
+    if path.is_absolute() or ".." in path.parts:
+        raise ApiError(Problem("about:blank", "The service names a file outside of the folder", detail=file))
+    return path

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from g2l.client import ApiError, Client, DigestError
-from tests.g2l.client.scripted import Answer, Scripted, Seen, problem
+from tests.g2l.client.scripted import Answer, Scripted, Seen, as_json, problem
 
 WEIGHTS = bytes(range(256)) * 400
 
@@ -118,26 +118,36 @@ def test_labels_that_are_cut_begin_again(client: Client, service: Scripted, tmp_
     assert list(tmp_path.iterdir()) == [path]
 
 
+def listing(*files: str) -> dict[str, object]:
+    return {"id": "mdl_2", "name": "a/b", "files": [{"path": file} for file in files]}
+
+
 def test_a_name_means_the_newest_model_of_it(client: Client, service: Scripted, tmp_path: Path) -> None:
     files = serving(b"content")
+    found = [listing("config.json", "model.safetensors", "onnx/a b.onnx"), {"id": "mdl_1"}]
 
     def answer(seen: Seen) -> Answer:
         if seen.path.startswith("/v1/models?"):
-            return Answer(
-                b'{"items": [{"id": "mdl_2", "name": "a/b"}, {"id": "mdl_1"}], "next_cursor": null}'
-            )
+            return as_json({"items": found, "next_cursor": None})
         return files(seen)
 
     service.answer = answer
     client.models.pull("a/b", tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "config.json",
-        "preprocessor_config.json",
-        "README.md",
-        "provenance.json",
-        "model.safetensors",
-    }
-    assert {seen.path.split("/")[3] for seen in service.seen[1:]} == {"mdl_2"}
+    assert (tmp_path / "onnx" / "a b.onnx").read_bytes() == b"content"
+    assert [seen.path for seen in service.seen if seen.method == "GET"] == [
+        "/v1/models?limit=200&name=a%2Fb",
+        "/v1/models/mdl_2/files/config.json",
+        "/v1/models/mdl_2/files/onnx/a%20b.onnx",
+        "/v1/models/mdl_2/files/model.safetensors",
+    ]
+
+
+@pytest.mark.parametrize("file", ["../evil", "/etc/evil", "a/../../evil"])
+def test_files_stay_inside_their_folder(client: Client, service: Scripted, tmp_path: Path, file: str) -> None:
+    service.in_turn(as_json(listing(file)))
+    with pytest.raises(ApiError, match="outside of the folder"):
+        client.models.pull("mdl_2", tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_of_no_model(client: Client, service: Scripted) -> None:
