@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -247,5 +248,7 @@ def test_memory_stays_flat_while_300_mb_are_packed(name: str, tmp_path: Path) ->
     assert large.stat().st_size > 300_000_000
     command = [sys.executable, "-c", MEASURE, str(small), str(large), str(tmp_path)]
     n_items, growth_mb = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    large.unlink()  # pytest keeps the folders of the last runs
+    shutil.rmtree(tmp_path / "b")
     assert int(n_items) == 100
     assert float(growth_mb) < 100
