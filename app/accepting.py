@@ -13,14 +13,13 @@ from app.schemas.jobs import JobOut
 from core.db.jobs import Job
 from core.jobs import plans, transitions
 from core.specs.kinds import Kind
-from core.specs.references import references
 
 POLL_SECONDS = "1"
 
 
 def submit(db: Session, kind: Kind, spec: BaseModel) -> Job:
     """Write the job, its uses and its message's promise; a pipeline's first stage too."""
-    job = transitions.submit(db, kind, spec, uses=references(spec))
+    job = transitions.submit(db, kind, spec)
     if kind == "pipeline":
         plans.begin(db, job)
         db.refresh(job)

@@ -19,15 +19,13 @@ async def submitted(
     keyed: Keyed,
     kind: Kind,
     *,
-    spec: BaseModel,
-    check: Callable[[Session], None] = lambda db: None,
+    understand: Callable[[Session], BaseModel],
 ) -> Response:
-    """Check and submit a job; the answer leaves after the commit."""
+    """Submit the job of what the body is understood as; the answer leaves after the commit."""
 
     def work() -> Response:
         with transaction() as session:
-            check(session)
-            return accepted(session, keyed, submit(session, kind, spec))
+            return accepted(session, keyed, submit(session, kind, understand(session)))
 
     answer = await run_in_threadpool(work)
     request.app.state.sender.wake()

@@ -30,3 +30,8 @@ def batches(path: Path, columns: Sequence[str]) -> Iterator[list[dict[str, Any]]
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(_BATCH, columns=list(columns)):
             yield batch.to_pylist()
+
+
+def columns(path: Path) -> list[str]:
+    """The names of a file's columns."""
+    return list(pq.read_schema(path).names)

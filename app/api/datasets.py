@@ -42,12 +42,13 @@ async def create_dataset(request: Request, keyed: IdempotentRequest) -> Response
     if not bodies.is_multipart(request):
         body = await bodies.parsed_json(request, URI_BODY)
         check_uri(body.uri, settings)
-        return await submitted(request, keyed, "dataset", spec=DatasetSpec(name=body.name, uri=body.uri))
+        spec = DatasetSpec(name=body.name, uri=body.uri)
+        return await submitted(request, keyed, "dataset", understand=lambda _: spec)
     async with uploads.received(request, Store(settings.store), settings.max_upload_bytes) as received:
         keyed = keyed.identified(received.digest)
         fields = bodies.upload_fields(received.fields)
         spec = DatasetSpec(name=fields.name, upload=received.upload)
-        answer = await submitted(request, keyed, "dataset", spec=spec)
+        answer = await submitted(request, keyed, "dataset", understand=lambda _: spec)
         received.kept = True
         return answer
 

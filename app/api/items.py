@@ -89,7 +89,7 @@ def _encoded(item: ItemFile, size: int | None) -> tuple[bytes, str]:
 def _item(dataset: Dataset, index: int, row: dict[str, Any], pseudo: list[PseudoLabelOut]) -> ItemOut:
     image = f"/v1/datasets/{dataset.id}/items/{index}/image" if dataset.kind == "images" else None
     return ItemOut(
-        index=index,
+        item_id=index,
         **row,
         pseudo_labels=pseudo,
         image=image,

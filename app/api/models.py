@@ -1,15 +1,13 @@
 """Models over HTTP: train or import, list, read, download."""
 
-from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import TypeAdapter
-from sqlalchemy.orm import Session
 
 from app import bodies, downloads, paging, problems, resources, uploads
-from app.checks.models import check_model
+from app.checks.models import understood
 from app.database import ReadDb, WriteDb
 from app.keyed_requests import IdempotentRequest
 from app.schemas.jobs import JobOut
@@ -48,13 +46,13 @@ async def create_model(request: Request, keyed: IdempotentRequest) -> Response:
     """Train a source model, or import one that is sent along; answers with the job that does it."""
     if not bodies.is_multipart(request):
         spec = await bodies.parsed_json(request, TRAIN_BODY)
-        return await submitted(request, keyed, "model", spec=spec, check=_checking(spec))
+        return await submitted(request, keyed, "model", understand=lambda db: understood(db, spec))
     settings = get_settings()
     async with uploads.received(request, Store(settings.store), settings.max_upload_bytes) as received:
         keyed = keyed.identified(received.digest)
         fields = bodies.upload_fields(received.fields)
         imported = ImportModelSpec(name=fields.name, upload=received.upload)
-        answer = await submitted(request, keyed, "model", spec=imported)
+        answer = await submitted(request, keyed, "model", understand=lambda _: imported)
         received.kept = True
         return answer
 
@@ -103,10 +101,6 @@ def get_file(model_id: str, path: str, db: ReadDb) -> Response:
 def delete_model(model_id: str, db: WriteDb) -> None:
     """Delete a model that nothing needs."""
     resources.remove(db, Model, model_id)
-
-
-def _checking(spec: PseudoLabelModelSpec | HumanLabelModelSpec) -> Callable[[Session], None]:
-    return lambda db: check_model(db, spec)
 
 
 def _file(db: ReadDb, model_id: str, path: str, *, inline: bool = False) -> Response:

@@ -2,11 +2,13 @@
 
 from sqlalchemy.orm import Session
 
+from app import downloads, labels, tables
 from app.checks.compatibility import require_images
 from app.checks.inputs import Inputs, load, locked
 from core.db.resources import Dataset, Labeling
 from core.specs.models import Architecture, HumanLabelModelSpec, PseudoLabelModelSpec
 
+TrainSpec = PseudoLabelModelSpec | HumanLabelModelSpec
 # The smallest image of each network: its whole stride (a test holds this equal to `g2l.nn.zoo`).
 SMALLEST_IMAGE: dict[Architecture, int] = {
     "resnet-tiny": 8,
@@ -18,8 +20,8 @@ SMALLEST_IMAGE: dict[Architecture, int] = {
 }
 
 
-def check_model(db: Session, spec: PseudoLabelModelSpec | HumanLabelModelSpec) -> None:
-    """Refuse what would fail.
+def understood(db: Session, spec: TrainSpec) -> TrainSpec:
+    """The spec, with `targets` as the labeling has them unless they were asked for; refuses what would fail.
 
     Raises:
         InvalidRequestError: with a pointer for each mistake.
@@ -34,8 +36,9 @@ def check_model(db: Session, spec: PseudoLabelModelSpec | HumanLabelModelSpec) -
         labeling = inputs.labeling(spec.labeling_id)
         source = locked(db, [labeling.dataset_id]).get(labeling.dataset_id)
         if isinstance(source, Dataset) and require_images(inputs, "labeling_id", source):
-            _check_targets(inputs, spec, labeling)
+            spec = _with_targets(inputs, spec, labeling)
     inputs.finish()
+    return spec
 
 
 def check_image_size(inputs: Inputs, where: str, arch: Architecture, *, image_size: int) -> None:
@@ -64,10 +67,16 @@ def require_classes(inputs: Inputs, where: str, dataset: Dataset, *, smallest: i
             )
 
 
-def _check_targets(inputs: Inputs, spec: PseudoLabelModelSpec, labeling: Labeling) -> None:
+def _with_targets(inputs: Inputs, spec: PseudoLabelModelSpec, labeling: Labeling) -> PseudoLabelModelSpec:
+    if "soft" not in tables.columns(downloads.folder(labeling.artifact) / labels.FILE):
+        if "targets" not in spec.model_fields_set:
+            spec = spec.model_copy(update={"targets": "hard"})
+        elif spec.targets == "soft":
+            inputs.refuse("targets", f"{labeling.id} keeps no soft targets; take targets = hard.")
     if labeling.n_classes < 2 and spec.targets == "hard":
         inputs.refuse("labeling_id", f"All labels of {labeling.id} are the same; there is nothing to learn.")
     if spec.heads == "positions" and labeling.method != "geometry":
         inputs.refuse(
             "heads", f"The labels of {labeling.id} ({labeling.method}) are no sequences; take heads = flat."
         )
+    return spec

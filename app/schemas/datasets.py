@@ -68,7 +68,7 @@ class PseudoLabelOut(BaseModel):
 class ItemOut(BaseModel):
     """One image or vector of a dataset."""
 
-    index: int
+    item_id: int
     path: str
     label: str | None
     split: str | None
