@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from g2l.cli.output import print_fields
 from g2l.cli.progress import Reporter, Status, reporting
 from g2l.cli.session import Session, goes_on
-from g2l.client.errors import JobFailedError
 from g2l.client.values import Job, JsonObject
 
 if TYPE_CHECKING:
@@ -95,17 +94,14 @@ def print_job(session: Session, job: Job) -> None:
 
 
 def _readable(job: Job) -> JsonObject:
-    progress = job.progress
     fields = {
         "id": job.id,
         "kind": job.kind,
         "state": job.state,
         "stage": job.stage,
-        "progress": Status("", done=progress.done, total=progress.total, unit=progress.unit or "").amount()
-        if progress
-        else None,
-        "result": job.result.id if job.result else None,
-        "children": " ".join(job.children) or None,
-        "error": str(JobFailedError(job)) if job.error else None,
+        "progress": status(job, "").amount(),
+        "result": job.result and job.result.id,
+        "children": " ".join(job.children),
+        "error": job.error and str(job.error),
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: value for name, value in fields.items() if value}

@@ -32,7 +32,7 @@ def pull(
             reporter.update(_transferred(file, here, total))
 
         folder = session.client.models.pull(model, out, on_progress=on_progress)
-    session.show({"folder": str(folder)}, lambda: print_line("\n".join(how_to_load(folder))))
+    session.show({"folder": str(folder.resolve())}, lambda: print_line("\n".join(how_to_load(folder))))
 
 
 @command(group, "import")
