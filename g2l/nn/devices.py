@@ -1,0 +1,25 @@
+"""Where the arithmetic runs, and in which precision."""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+
+def pick_device() -> torch.device:
+    """The first CUDA device if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def training_precision(device: torch.device) -> AbstractContextManager[None]:
+    """Autocast to bfloat16 on CUDA devices that have it, float32 elsewhere; weights stay float32.
+
+    CPUs stay with float32, even those that multiply bfloat16 natively: with torch 2.13 equal runs of small
+    networks gave unequal weights and now and then gradients that were not numbers, for a tenth of speed.
+    """
+    native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast(device.type, torch.bfloat16, enabled=native)
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """Channels last on CUDA; on CPUs it was 7 % slower."""
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format

@@ -1,0 +1,84 @@
+"""Multinomial logistic regression on frozen features."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from g2l.nn.folds import Indices, stratified_folds
+
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the L2 penalty, per image, on standardized features
+DEFAULT_STRENGTH = 1e-2  # where classes of one image leave nothing to choose by
+FOLDS = 3
+ITERATIONS = 200
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """A fitted probe, as the weights of a linear layer on the features as they are.
+
+    Attributes:
+        weight: (C, D) float32.
+        bias: (C,) float32.
+        strength: of the penalty, chosen inside the training images.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    strength: float
+
+
+def fit_probe(
+    features: npt.NDArray[np.float32], labels: Indices, n_classes: int, *, seed: int
+) -> LinearProbe:
+    """Fit by L-BFGS; the penalty is chosen by stratified cross-validation, ties going to the stronger.
+
+    Args:
+        features: (N, D) float32.
+        labels: (N,) class ids.
+        n_classes: C.
+        seed: decides the folds, and nothing else: the problem is convex.
+
+    Returns:
+        the probe; the standardization of the features is folded into its weights.
+    """
+    x, y = torch.from_numpy(features).double(), torch.from_numpy(labels)
+    folds = stratified_folds(labels, FOLDS, seed=seed)
+    scores = {strength: _score(x, y, n_classes, strength=strength, folds=folds) for strength in STRENGTHS}
+    best = max(STRENGTHS, key=lambda s: (scores[s], s)) if folds else DEFAULT_STRENGTH
+    weight, bias = _fit(x, y, n_classes, strength=best)
+    return LinearProbe(weight.float(), bias.float(), best)
+
+
+def _score(
+    x: Tensor, y: Tensor, n_classes: int, *, strength: float, folds: list[tuple[Indices, Indices]]
+) -> int:
+    hits = 0
+    for fit_rows, check_rows in folds:
+        fit_on, check_on = torch.from_numpy(fit_rows), torch.from_numpy(check_rows)
+        weight, bias = _fit(x[fit_on], y[fit_on], n_classes, strength=strength)
+        hits += int(((x[check_on] @ weight.T + bias).argmax(dim=1) == y[check_on]).sum())
+    return hits
+
+
+def _fit(x: Tensor, y: Tensor, n_classes: int, *, strength: float) -> tuple[Tensor, Tensor]:
+    """Minimize mean cross-entropy + strength / 2 * |W|^2 over standardized features, in float64."""
+    mean, std = x.mean(dim=0), x.std(dim=0, correction=0)
+    scale = torch.where(std > 1e-8, 1 / std.clamp_min(1e-8), 0)  # what never varies is left out
+    z = (x - mean) * scale
+    weight = torch.zeros(n_classes, x.shape[1], dtype=x.dtype, requires_grad=True)
+    bias = torch.zeros(n_classes, dtype=x.dtype, requires_grad=True)
+    solver = torch.optim.LBFGS([weight, bias], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        loss = functional.cross_entropy(z @ weight.T + bias, y) + strength / 2 * (weight**2).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    solver.step(closure)  # type: ignore[no-untyped-call]
+    scaled = weight.detach() * scale
+    return scaled, bias.detach() - scaled @ mean

@@ -1,0 +1,307 @@
+"""The training loop that pretraining and transfer share."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from g2l.errors import G2LError
+from g2l.nn.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from g2l.nn.devices import memory_format, pick_device, training_precision
+from g2l.nn.images import Images, Preprocessing, augment
+from g2l.nn.objectives import Objective
+from g2l.nn.randomness import derived_seed, numpy_generator
+from g2l.nn.schedule import one_cycle
+
+Progress = Callable[[int, int], None]
+Indices = npt.NDArray[np.int64]
+
+GRADIENT_NORM = 1.0  # clipped to
+FINITE_EVERY = 16  # steps between looks at the loss, which on CUDA waits for the device
+EVALUATION_BATCH = 256
+
+
+class TrainingDiverged(G2LError):
+    """The loss is not a finite number any more."""
+
+    code: ClassVar[str] = "training-diverged"
+    title: ClassVar[str] = "The training diverged"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the images, `repeats` times each.
+        batch_size: images a step at most; the batches of an epoch differ by one image at most.
+        learning_rate: the peak of the one-cycle schedule.
+        weight_decay: of AdamW, on matrices and filters only.
+        seed: decides order, augmentation and dropout.
+        balanced: draw classes, and then their images, evenly, instead of each image once.
+        flip: mirror half of the images.
+        repeats: times that an epoch goes over its images.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 0.05
+    seed: int = 0
+    balanced: bool = False
+    flip: bool = True
+    repeats: int = 1
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch showed.
+
+    Attributes:
+        epoch: from 1 on.
+        loss: mean over the epoch's augmented images, in nats.
+        train_accuracy: share of its augmented images (and positions) that were right while training.
+        accuracy: the same on the held-out images; None if there are none.
+        images_per_second: training alone, evaluation left out.
+    """
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    accuracy: float | None
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained on what: the rows of the objective are the rows of the images."""
+
+    images: Images
+    objective: Objective
+    preprocessing: Preprocessing
+    train: Indices
+    held_out: Indices
+
+
+def fit(
+    model: PreTrainedModel,
+    task: Task,
+    recipe: Recipe,
+    *,
+    on_progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> list[EpochRecord]:
+    """Train a network in place.
+
+    With the same arguments, thread count and machine the weights are bit-equal on a CPU, also when the
+    training was cut between and goes on from its checkpoint.
+
+    Args:
+        model: its classifier has `task.objective.n_outputs` outputs; moved to the device and back.
+        task: images, targets and which of them to train on.
+        recipe: how.
+        on_progress: called with images done and in all after every step; may raise to stop.
+        checkpoint: file to go on from if it is there, rewritten after every epoch.
+
+    Returns:
+        a record for each epoch.
+
+    Raises:
+        TrainingDiverged: the loss is not finite.
+        CheckpointMismatch: the file is of another training.
+    """
+    state = load_checkpoint(checkpoint, training=_digest(model, task, recipe)) if checkpoint else None
+    device = pick_device()
+    model.to(device=device, memory_format=memory_format(device))  # type: ignore[call-overload]
+    optimizer = _optimizer(model, recipe)
+    records: list[EpochRecord] = []
+    if state:
+        model.load_state_dict(state.model)
+        optimizer.load_state_dict(state.optimizer)
+        records = [EpochRecord(**record) for record in state.history]
+    run = _Run(model, optimizer, task, recipe, device=device, on_progress=on_progress)
+    with _isolated(state.threads if state else torch.get_num_threads(), device):
+        for epoch in range(len(records), recipe.epochs):
+            records.append(run.epoch(epoch))
+            if checkpoint:
+                save_checkpoint(checkpoint, run.state(records))
+    model.to(device="cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    model.eval()
+    return records
+
+
+@contextmanager
+def _isolated(threads: int, device: torch.device) -> Iterator[None]:
+    """Torch's thread count as asked for, and its global generators untouched afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _Run:
+    """One training under way."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        optimizer: torch.optim.Optimizer,
+        task: Task,
+        recipe: Recipe,
+        *,
+        device: torch.device,
+        on_progress: Progress | None,
+    ) -> None:
+        self._model, self._optimizer, self._task, self._recipe = model, optimizer, task, recipe
+        self._device, self._on_progress = device, on_progress
+        images = len(task.train) * recipe.repeats
+        self._images = images
+        self._steps = max(1, round(images / recipe.batch_size))
+        self._digest = _digest(model, task, recipe)
+
+    def epoch(self, epoch: int) -> EpochRecord:
+        torch.manual_seed(derived_seed(self._recipe.seed, 2, epoch))  # dropout, where a network has it
+        self._model.train()
+        order = epoch_order(self._task, self._recipe, epoch)
+        sums = torch.zeros(3, dtype=torch.float64, device=self._device)  # loss * images, hits, positions
+        started, done = time.perf_counter(), 0
+        for number, rows in enumerate(np.array_split(order, self._steps)):
+            sums += self._step(epoch * self._steps + number, rows)
+            done += len(rows)
+            if number % FINITE_EVERY == 0 or number == self._steps - 1:
+                self._require_finite(sums, epoch)
+            if self._on_progress:
+                self._on_progress(epoch * self._images + done, self._recipe.epochs * self._images)
+        seconds = time.perf_counter() - started
+        loss, hits, positions = sums.tolist()
+        return EpochRecord(
+            epoch=epoch + 1,
+            loss=loss / done,
+            train_accuracy=hits / max(1, positions),
+            accuracy=self._held_out_accuracy(),
+            images_per_second=done / seconds,
+        )
+
+    def _step(self, step: int, rows: Indices) -> Tensor:
+        recipe, task = self._recipe, self._task
+        rate = one_cycle(step, recipe.epochs * self._steps, recipe.learning_rate)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        pixels = task.preprocessing.tensor(task.images[rows], self._device)
+        pixels = augment(pixels, seed=recipe.seed, step=step, flip=recipe.flip)
+        picked = torch.from_numpy(rows)
+        with training_precision(self._device):
+            logits = self._model(pixels.contiguous(memory_format=memory_format(self._device))).logits
+        loss = task.objective.loss(logits, picked)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._model.parameters(), GRADIENT_NORM)
+        self._optimizer.step()
+        hits, positions = task.objective.hits(logits.detach(), picked)
+        return torch.stack([loss.detach().double() * len(rows), hits.double(), positions.double()])
+
+    def _require_finite(self, sums: Tensor, epoch: int) -> None:
+        if not bool(torch.isfinite(sums).all()):
+            raise TrainingDiverged(
+                f"the loss is not finite in epoch {epoch + 1} at a peak learning rate of "
+                f"{self._recipe.learning_rate:g}; try a third of it",
+                field="learning_rate",
+            )
+
+    def _held_out_accuracy(self) -> float | None:
+        rows = self._task.held_out
+        if len(rows) == 0:
+            return None
+        hits = positions = 0
+        for part in np.array_split(rows, -(-len(rows) // EVALUATION_BATCH)):
+            logits = predict(self._model, self._task.images[part], self._task.preprocessing)
+            right, known = self._task.objective.hits(logits, torch.from_numpy(part))
+            hits, positions = hits + int(right), positions + int(known)
+        return hits / max(1, positions)
+
+    def state(self, records: list[EpochRecord]) -> Checkpoint:
+        return Checkpoint(
+            training=self._digest,
+            epochs=len(records),
+            threads=torch.get_num_threads(),
+            model=self._model.state_dict(),
+            optimizer=self._optimizer.state_dict(),
+            history=[asdict(record) for record in records],
+        )
+
+
+def epoch_order(task: Task, recipe: Recipe, epoch: int) -> Indices:
+    """The rows that an epoch goes over, in order: a function of the seed and the epoch.
+
+    Returns:
+        (len(task.train) * repeats,) indices of images. Balanced: every class is drawn equally often to
+        within one, and its images likewise.
+    """
+    rng = numpy_generator(recipe.seed, 3, epoch)
+    wanted = len(task.train) * recipe.repeats
+    if not recipe.balanced:
+        return np.concatenate([rng.permutation(task.train) for _ in range(recipe.repeats)])
+    groups = task.objective.groups()[task.train]
+    members = [task.train[groups == group] for group in np.unique(groups)]
+    shares = np.full(len(members), wanted // len(members))
+    shares[rng.permutation(len(members))[: wanted % len(members)]] += 1
+    drawn = [
+        np.concatenate([rng.permutation(rows) for _ in range(-(-share // len(rows)))])[:share]
+        for rows, share in zip(members, shares, strict=True)
+        if share
+    ]
+    return rng.permutation(np.concatenate(drawn))
+
+
+def predict(model: PreTrainedModel, images: Images, preprocessing: Preprocessing) -> Tensor:
+    """Logits of one batch in float32, without gradients, on the model's device.
+
+    Args:
+        model: a classifier; put into evaluation mode.
+        images: (B, H, W, C) uint8 or uint16.
+        preprocessing: the model's.
+
+    Returns:
+        (B, n_outputs) float32.
+    """
+    model.eval()
+    with torch.inference_mode():
+        logits: Tensor = model(preprocessing.tensor(images, model.device)).logits
+    return logits.float()
+
+
+def _optimizer(model: PreTrainedModel, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW; biases, norms and lone vectors (at most one axis) do not decay."""
+    weights = list(model.parameters())
+    return torch.optim.AdamW(
+        [
+            {"params": [w for w in weights if w.ndim > 1], "weight_decay": recipe.weight_decay},
+            {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=recipe.learning_rate,
+        fused=True,
+    )
+
+
+def _digest(model: PreTrainedModel, task: Task, recipe: Recipe) -> str:
+    """What a checkpoint must agree on: the settings, the split, the targets, and the images by sample."""
+    digest = hashlib.sha256()
+    settings = [asdict(recipe), asdict(task.preprocessing), list(task.images.shape), str(task.images.dtype)]
+    digest.update(json.dumps([settings, model.config.model_type, model.num_parameters()]).encode())
+    some_images = task.images[:: len(task.images) // 16 + 1]
+    for part in (task.train, task.held_out, task.objective.values.numpy(), some_images):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,220 @@
+"""Transfer: a source model (or none) and a few labelled images in, a base model and its error out."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from g2l.errors import G2LError
+from g2l.nn.devices import pick_device
+from g2l.nn.evaluation import Evaluation, evaluate
+from g2l.nn.fine_tune import FineTuned, Start, fine_tune
+from g2l.nn.heads import before_head, classifier_on, head
+from g2l.nn.images import Images, Indices, Preprocessing, fit_preprocessing, require_images
+from g2l.nn.linear_probe import fit_probe
+from g2l.nn.models import load_model
+from g2l.nn.training import EpochRecord, Progress, Recipe, predict
+from g2l.nn.zoo import DEFAULT_ARCHITECTURE, build
+
+Method = Literal["fine-tune", "linear-probe"]
+
+BATCH = 256  # images at once without gradients
+
+
+class TransferError(G2LError):
+    """The target's images and labels cannot be transferred to."""
+
+    code: ClassVar[str] = "bad-target"
+    title: ClassVar[str] = "The target cannot be used for a transfer"
+
+
+@dataclass(frozen=True)
+class TransferResult:
+    """A base model and how it did.
+
+    Attributes:
+        model: the classifier, on the CPU, in evaluation mode.
+        preprocessing: what its input goes through.
+        evaluation: on the test images, which decided nothing.
+        learning_curve: a record an epoch of the final training; empty for a linear probe.
+        learning_rate: peak that was used; of a linear probe, None.
+        penalty: strength chosen for a linear probe; else None.
+        seconds: of it all, choosing the rate and testing too.
+        images_per_second: of the final training; of embedding for a linear probe.
+        n_train: labelled images used.
+        n_test: images tested on.
+    """
+
+    model: PreTrainedModel
+    preprocessing: Preprocessing
+    evaluation: Evaluation
+    learning_curve: list[EpochRecord]
+    learning_rate: float | None
+    penalty: float | None
+    seconds: float
+    images_per_second: float
+    n_train: int
+    n_test: int
+
+
+def transfer(  # noqa: PLR0913  (each is a field of the request)
+    images_train: Images,
+    labels_train: Indices,
+    images_test: Images,
+    labels_test: Indices,
+    *,
+    class_names: Sequence[str],
+    init: Path | None = None,
+    arch: str = DEFAULT_ARCHITECTURE,
+    image_size: int | None = None,
+    method: Method = "fine-tune",
+    epochs: int = 10,
+    batch_size: int = 32,
+    learning_rate: float | None = None,
+    seed: int = 0,
+    flip: bool = True,
+    on_progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> TransferResult:
+    """Fit a source model, or a random network, to labelled images and test it.
+
+    A budget of few images has few batches in an epoch. So that it trains at all, each epoch then goes over
+    the images several times, until the epochs together make at least `fine_tune.FEWEST_STEPS` steps.
+
+    Args:
+        images_train: (N, H, W, C) uint8 or uint16, the labelled images of the budget.
+        labels_train: (N,) class ids, 0 to C - 1.
+        images_test: (M, H, W, C).
+        labels_test: (M,) class ids.
+        class_names: of the C classes.
+        init: folder of the source model; None starts from scratch.
+        arch: of the network from scratch.
+        image_size: side in pixels of the network from scratch; the images' own if None.
+        method: train all weights, or only a logistic regression on what the head is given.
+        epochs: of the final training, and of those that choose the rate.
+        batch_size: images a step.
+        learning_rate: peak; None chooses among `fine_tune.LEARNING_RATES` by stratified
+            cross-validation inside the training images.
+        seed: decides weights, head, folds, order and augmentation.
+        flip: mirror half of the training images.
+        on_progress: called with training images (for a probe: embedded images) done and in all.
+        checkpoint: file to go on from in the final training, rewritten after each of its epochs.
+
+    Returns:
+        the base model with its test scores.
+
+    Raises:
+        TransferError: labels and images do not fit each other, or a class has no training image.
+        NotImages, ChannelMismatch, UnknownArchitecture, ArchitectureTooDeep, NoHead: see there.
+        TrainingDiverged: the loss is not finite; a rate that diverges while choosing only loses.
+    """
+    started = time.perf_counter()
+    n_classes = len(class_names)
+    _require_labelled(images_train, labels_train, n_classes, part="training")
+    _require_labelled(images_test, labels_test, n_classes, part="test")
+    if len(np.unique(labels_train)) < n_classes:
+        raise TransferError("a class has no training image; every class of the target needs one at least")
+    start = _start(
+        images_train, labels_train, n_classes, init=init, arch=arch, image_size=image_size, seed=seed
+    )
+    if method == "linear-probe":
+        made, penalty = _probe(start, seed=seed, on_progress=on_progress)
+    else:
+        recipe = Recipe(
+            epochs=epochs, batch_size=batch_size, learning_rate=learning_rate or 0.0, seed=seed, flip=flip
+        )
+        made, penalty = fine_tune(start, recipe, on_progress=on_progress, checkpoint=checkpoint), None
+    predicted = classify(made.model, images_test, start.preprocessing)
+    return TransferResult(
+        model=made.model,
+        preprocessing=start.preprocessing,
+        evaluation=evaluate(labels_test, predicted, class_names),
+        learning_curve=made.curve,
+        learning_rate=made.learning_rate,
+        penalty=penalty,
+        seconds=time.perf_counter() - started,
+        images_per_second=made.images_per_second,
+        n_train=len(labels_train),
+        n_test=len(labels_test),
+    )
+
+
+def classify(model: PreTrainedModel, images: Images, preprocessing: Preprocessing) -> Indices:
+    """The likeliest class of each image.
+
+    Args:
+        model: a classifier; on return on the CPU.
+        images: (N, H, W, C) uint8 or uint16.
+        preprocessing: the model's.
+
+    Returns:
+        (N,) class ids.
+    """
+    model.to(pick_device())  # type: ignore[arg-type]
+    parts = [
+        predict(model, images[i : i + BATCH], preprocessing).argmax(dim=1).cpu()
+        for i in range(0, len(images), BATCH)
+    ]
+    model.to("cpu")  # type: ignore[arg-type]
+    ids: Indices = torch.cat(parts).numpy()
+    return ids
+
+
+def _require_labelled(images: Images, labels: Indices, n_classes: int, *, part: str) -> None:
+    require_images(images)
+    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
+        raise TransferError(
+            f"got {labels.dtype} labels of shape {labels.shape} for {len(images)} {part} images"
+        )
+    if labels.min() < 0 or labels.max() >= n_classes:
+        raise TransferError(
+            f"{part} labels go from {labels.min()} to {labels.max()}; there are {n_classes} classes"
+        )
+
+
+def _start(
+    images: Images,
+    labels: Indices,
+    n_classes: int,
+    *,
+    init: Path | None,
+    arch: str,
+    image_size: int | None,
+    seed: int,
+) -> Start:
+    if init is None:
+        side = image_size or images.shape[1]
+        preprocessing = fit_preprocessing(images, image_size=side)
+        source = build(arch, n_outputs=n_classes, channels=images.shape[3], image_size=side, seed=seed)
+    else:
+        loaded = load_model(init)
+        preprocessing, source = loaded.preprocessing, loaded.model
+    return Start(
+        images, labels, preprocessing, lambda: classifier_on(source, n_classes, seed=seed), n_classes
+    )
+
+
+def _probe(start: Start, *, seed: int, on_progress: Progress | None) -> tuple[FineTuned, float]:
+    """Features of the frozen body, a logistic regression on them, and its weights as the head."""
+    model = start.model().eval()
+    started, device = time.perf_counter(), pick_device()
+    model.to(device)  # type: ignore[arg-type]
+    parts = []
+    for i in range(0, len(start.images), BATCH):
+        with torch.inference_mode():
+            pixels = start.preprocessing.tensor(start.images[i : i + BATCH], device)
+            parts.append(before_head(model, pixels).float().cpu())
+        if on_progress:
+            on_progress(min(i + BATCH, len(start.images)), len(start.images))
+    speed = len(start.images) / (time.perf_counter() - started)
+    model.to("cpu")  # type: ignore[arg-type]
+    probe = fit_probe(torch.cat(parts).numpy(), start.labels, start.n_classes, seed=seed)
+    with torch.no_grad():
+        head(model).weight.copy_(probe.weight)
+        head(model).bias.copy_(probe.bias)
+    return FineTuned(model, [], None, speed), probe.strength
