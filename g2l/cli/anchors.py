@@ -13,7 +13,7 @@ from g2l.cli.session import Session, UsageError, Wait, command
 group = resource_group(
     "Named points in one embedding, between which labels are made.",
     lambda client: client.anchor_sets,
-    columns=("id", "name", "metric", "names", "created_at"),
+    columns=("id", "name", "metric", "k", "created_at"),
 )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from g2l.client.sync import Client
 
 Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many, the newest.")]
-SHOWN = 50
+SHOWN, LARGEST_PAGE = 50, 200
 
 
 def resource_group(
@@ -37,7 +37,8 @@ def resource_group(
     @command(group, "list")
     def list_(session: Session, limit: Limit = SHOWN) -> None:
         """List them, newest first."""
-        rows = list(islice(resources(session.client).list(**(filters or {})), limit))
+        found = resources(session.client).list(**(filters or {}), limit=str(min(limit, LARGEST_PAGE)))
+        rows = list(islice(found, limit))
         if session.as_json:
             print_json({"items": rows})
         else:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from g2l.cli import follow
-from g2l.cli.groups import SHOWN, Limit
+from g2l.cli.groups import LARGEST_PAGE, SHOWN, Limit
 from g2l.cli.options import given
 from g2l.cli.output import print_json, print_line, print_rows
 from g2l.cli.progress import reporting
@@ -30,7 +30,8 @@ def list_(
 ) -> None:
     """List jobs, newest first."""
     filters = {name: str(value) for name, value in given(state=state, kind=kind, parent_id=parent).items()}
-    rows = [job.body for job in islice(session.client.jobs.list(**filters), limit)]
+    found = session.client.jobs.list(**filters, limit=str(min(limit, LARGEST_PAGE)))
+    rows = [job.body for job in islice(found, limit)]
     if session.as_json:
         print_json({"items": rows})
     else:

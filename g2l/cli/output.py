@@ -7,6 +7,9 @@ from typing import Any
 
 from g2l.client.values import JsonObject, Problem
 
+LONGEST_FIELD = 400  # characters
+_INTERVAL = {"value", "low", "high", "level"}
+
 
 def print_json(value: object) -> None:
     """One JSON document on stdout."""
@@ -43,7 +46,9 @@ def print_fields(fields: Mapping[str, Any]) -> None:
     """Names and values, one a line."""
     width = max((len(name) for name in fields), default=0)
     for name, value in fields.items():
-        print_line(f"{name:<{width}}  {_shown(value)}")
+        text = _shown(value)
+        cut = f"{text[:LONGEST_FIELD]} … (--json shows all)" if len(text) > LONGEST_FIELD else text
+        print_line(f"{name:<{width}}  {cut}")
 
 
 def print_problem(problem: Problem, *, as_json: bool, hint: str | None = None) -> None:
@@ -88,6 +93,8 @@ def _shown(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, dict) and set(value) == _INTERVAL:
+        return interval(value)
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
     return str(value)

@@ -19,6 +19,15 @@ Options = dict[str, Any]  # only what the user gave
 
 
 @dataclass(frozen=True)
+class Upload:
+    """Images to send: where they are, what they are called here, and their name in the service."""
+
+    where: str
+    label: str
+    name: str | None
+
+
+@dataclass(frozen=True)
 class Request:
     """A pipeline to ask for, in the user's words."""
 
@@ -60,16 +69,28 @@ class Request:
         if self.transfer_options and self.target is None:
             raise UsageError("--label-budget, --transfer-epochs and --transfer-method need a --target")
 
+    def uploads(self) -> list[Upload]:
+        """What must be sent first, each once."""
+        wanted = [Upload(self.images, "pool", self.name)]
+        wanted += [Upload(a.path, f"anchor {a.name}", a.name) for a in self.anchors if a.path]
+        if self.target is not None and self.target != self.images:
+            wanted.append(Upload(self.target, "target", None))
+        return [each for each in wanted if not each.where.startswith("ds_")]
+
     def body(self, ids: dict[str, str]) -> JsonObject:
-        """The pipeline's request, once each path has a dataset's id."""
+        """The pipeline's request; `ids` are of the datasets that were sent."""
         anchors = dict(self.anchor_options)
         if self.anchors:
             anchors["anchors"] = [a.request(a.dataset_id or ids[a.path or ""]) for a in self.anchors]
         transfer = None
         if self.target is not None:
-            transfer = {"dataset_id": ids[self.target], **given(seed=self.seed), **self.transfer_options}
+            transfer = {
+                "dataset_id": ids.get(self.target, self.target),
+                **given(seed=self.seed),
+                **self.transfer_options,
+            }
         return given(
-            dataset_id=ids[self.images],
+            dataset_id=ids.get(self.images, self.images),
             name=self.run_name,
             anchors=anchors or None,
             labeling=self.labeling_options or None,
@@ -82,26 +103,16 @@ def begin(client: "Client", request: Request, reporter: Reporter) -> Job:
     """Upload what is not there yet and ask for the pipeline; or find the one that was asked for."""
     if request.is_attached:
         return client.jobs.get(request.images)
-    wanted = {request.images: request.name, **{a.path: a.name for a in request.anchors if a.path}}
-    if request.target is not None:
-        wanted.setdefault(request.target, None)
     # All uploads first: the service takes the first in while the others are still under way.
-    sent = {where: _send(client, where, reporter, name=name) for where, name in wanted.items()}
-    ids = {where: _dataset_id(client, dataset, reporter) for where, dataset in sent.items()}
+    sent = [
+        (each, upload(client, each.where, each.name, reporter, label=each.label))
+        for each in request.uploads()
+    ]
+    ids = {}
+    for each, job in sent:
+        over = wait(client, job, reporter, label=f"dataset {each.label}")
+        ids[each.where] = str(client.jobs.result(over)["id"])
     return client.pipelines.create(**request.body(ids))
-
-
-def _send(client: "Client", where: str, reporter: Reporter, *, name: str | None) -> str | Job:
-    if where.startswith("ds_"):
-        return where
-    return upload(client, where, name, reporter, label=name or Path(where).name)
-
-
-def _dataset_id(client: "Client", sent: str | Job, reporter: Reporter) -> str:
-    if isinstance(sent, str):
-        return sent
-    job = wait(client, sent, reporter, label=f"dataset {sent.spec['name']}")
-    return str(client.jobs.result(job)["id"])
 
 
 def _is_remote(where: str) -> bool:

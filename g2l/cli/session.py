@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Concatenate, ParamSpec
 import typer
 
 from g2l.cli.output import note, print_json, print_problem
-from g2l.client.errors import ClientError, UnreachableError
+from g2l.client.errors import ClientError, JobFailedError, UnreachableError
 from g2l.client.packing import PackingError
 from g2l.client.values import Job, JsonObject, Problem
 
@@ -71,15 +71,14 @@ class Session:
         """Do a command's work; its exit code."""
         try:
             work()
-        except UnreachableError as error:
-            hint = "start a service with `g2l serve`, or name one with --url or G2L_URL"
-            print_problem(error.problem, as_json=self.as_json, hint=hint)
-            return UNREACHABLE
-        except (UsageError, PackingError) as error:
-            print_problem(error.problem, as_json=self.as_json)
-            return USAGE
         except ClientError as error:
-            print_problem(error.problem, as_json=self.as_json)
+            print_problem(error.problem, as_json=self.as_json, hint=_hint(error))
+            return _code(error)
+        except BrokenPipeError:
+            raise  # whoever reads us has had enough; typer ends quietly
+        except OSError as error:
+            problem = Problem("/problems/file", "A file cannot be used", detail=str(error))
+            print_problem(problem, as_json=self.as_json)
             return REFUSED
         except KeyboardInterrupt:
             return INTERRUPTED
@@ -87,6 +86,22 @@ class Session:
             if "client" in vars(self):  # it was used
                 self.client.close()
         return 0
+
+
+def _code(error: ClientError) -> int:
+    if isinstance(error, UnreachableError):
+        return UNREACHABLE
+    return USAGE if isinstance(error, UsageError | PackingError) else REFUSED
+
+
+def _hint(error: ClientError) -> str | None:
+    if isinstance(error, UnreachableError):
+        return "start a service with `g2l serve`, or name one with --url or G2L_URL"
+    if error.problem.status == 401:
+        return "show a key with --api-key or G2L_API_KEY; `g2l keys create` makes one where the service runs"
+    if isinstance(error, JobFailedError):
+        return f"go on from its last checkpoint with `g2l jobs retry {error.job.id}`"
+    return None
 
 
 def goes_on(job: Job) -> None:

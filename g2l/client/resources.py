@@ -6,7 +6,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar
 
+import httpx
+
 from g2l.client import downloads, uploads
+from g2l.client.errors import UnreachableError
 from g2l.client.packing import default_name
 from g2l.client.transport import Transport, lines, segment
 from g2l.client.values import Job, JsonObject
@@ -106,10 +109,17 @@ class Labelings(Made):
     path = "/v1/labelings"
 
     def labels(self, id_: str) -> Iterator[JsonObject]:
-        """The labels of a labeling, one object an item, streamed."""
-        with self._transport.stream(self._labels(id_), params={"format": "jsonl"}) as answer:
-            for line in lines(answer):
-                yield json.loads(line)
+        """The labels of a labeling, one object an item, streamed.
+
+        Raises:
+            UnreachableError: the connection was cut; begin again, or save them to a file.
+        """
+        try:
+            with self._transport.stream(self._labels(id_), params={"format": "jsonl"}) as answer:
+                for line in lines(answer):
+                    yield json.loads(line)
+        except httpx.TransportError as error:
+            raise UnreachableError(self._transport.url, str(error)) from error
 
     def save_labels(self, id_: str, path: str | PathLike[str], format_: str) -> Path:
         """Write the labels to a file, as `jsonl`, `csv` or `parquet`."""

@@ -154,7 +154,7 @@ def test_jobs_are_filtered(g2l: Run, service: Scripted) -> None:
     service.in_turn(as_json({"items": [job("model", "running")], "next_cursor": None}))
     done = g2l("jobs", "list", "--state", "running", "--parent", "job_0")
     assert done.stdout.startswith("job_1\tmodel\trunning\t")
-    assert service.seen[0].path == "/v1/jobs?limit=200&state=running&parent_id=job_0"
+    assert service.seen[0].path == "/v1/jobs?limit=50&state=running&parent_id=job_0"
 
 
 def test_logs_and_events(g2l: Run, service: Scripted) -> None:
@@ -196,7 +196,23 @@ def test_a_failed_job_ends_with_1_and_its_reason(g2l: Run, service: Scripted) ->
     service.in_turn(as_json(job("dataset", "failed", error=error)))
     done = g2l("jobs", "wait", "job_1")
     assert done.exit_code == 1
-    assert done.stderr.endswith("error: No images: 0 of 3 could be read\n")
+    assert "error: No images: 0 of 3 could be read\n" in done.stderr
+    assert "g2l jobs retry job_1" in done.stderr
+
+
+def test_a_missing_key_ends_with_a_hint(g2l: Run, service: Scripted) -> None:
+    service.in_turn(problem(401, "unauthenticated"))
+    done = g2l("jobs", "list")
+    assert done.exit_code == 1
+    assert "hint: show a key with --api-key or G2L_API_KEY" in done.stderr
+
+
+def test_a_file_that_cannot_be_written_is_told(g2l: Run, service: Scripted, tmp_path: Path) -> None:
+    service.in_turn(Answer(b"x"))
+    (tmp_path / "file").touch()
+    done = g2l("label", "labels", "lab_1", "--out", str(tmp_path / "file" / "labels.csv"))
+    assert done.exit_code == 1
+    assert "A file cannot be used" in done.stderr
 
 
 def test_nobody_there_ends_with_3_and_a_hint(g2l: Run) -> None:

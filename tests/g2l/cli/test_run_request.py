@@ -7,7 +7,7 @@ import pytest
 
 from g2l.cli.anchor_words import AnchorWord
 from g2l.cli.run_report import check_folder
-from g2l.cli.run_request import Request
+from g2l.cli.run_request import Request, Upload
 from g2l.cli.session import UsageError
 
 
@@ -26,11 +26,23 @@ def request(images: str = "ds_pool", **fields: Any) -> Request:
 
 
 def test_the_least_is_a_dataset_and_a_name() -> None:
-    assert request(name="mine").body({"ds_pool": "ds_pool"}) == {
+    assert request(name="mine").body({}) == {
         "dataset_id": "ds_pool",
         "name": "mine",
         "model": {"name": "mine"},
     }
+
+
+def test_what_must_be_sent_first() -> None:
+    anchors = (AnchorWord("greek", path="g"), AnchorWord("other", dataset_id="ds_9"))
+    asked = request("a/images", target="b/images", anchors=anchors, name="mine")
+    assert asked.uploads() == [
+        Upload("a/images", "pool", "mine"),
+        Upload("g", "anchor greek", "greek"),
+        Upload("b/images", "target", None),
+    ]
+    assert request("ds_1", target="ds_2").uploads() == []
+    assert request("same", target="same").uploads() == [Upload("same", "pool", None)]
 
 
 def test_everything_has_its_place() -> None:

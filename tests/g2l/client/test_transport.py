@@ -119,6 +119,14 @@ def test_labels_are_streamed_line_by_line(client: Client, service: Scripted) -> 
     assert [row["label"] for row in client.labelings.labels("lab_1")] == ["a-b\u2028c", "d"]
 
 
+def test_labels_that_are_cut_are_an_error(client: Client, service: Scripted) -> None:
+    service.in_turn(Answer(b'{"label": "a"}\n{"label": "b"}\n', cut_after=17))
+    labels = client.labelings.labels("lab_1")
+    assert next(labels) == {"label": "a"}
+    with pytest.raises(UnreachableError):
+        next(labels)
+
+
 def test_delays_double_and_end() -> None:
     pauses = list(delays(9))
     assert len(pauses) == 8
