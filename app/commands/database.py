@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from app.commands.accounts import EngineError
+from app.commands.accounts import StartError
 from app.commands.engines import running
 from app.commands.home import Home, HomeInUseError, owned
 from app.commands.postgres import url_in
@@ -15,7 +15,7 @@ def database(settings: Settings) -> Iterator[str]:
     """The URL of the database, which is there while the block runs.
 
     Raises:
-        EngineError: the home is served with another database than its own.
+        StartError: the home is served with another database than its own.
     """
     if settings.database_url is not None:
         yield settings.database_url
@@ -26,7 +26,7 @@ def database(settings: Settings) -> Iterator[str]:
             stack.enter_context(owned(home))
         except HomeInUseError as error:
             if not (home.runtime / "pg").exists():
-                raise EngineError(f"{error}; or set G2L_DATABASE_URL to the database that it uses") from None
+                raise StartError(f"{error}; or set G2L_DATABASE_URL to the database that it uses") from None
             yield url_in(home.runtime.resolve() / "pg")
         else:
             yield stack.enter_context(running(home)).database_url

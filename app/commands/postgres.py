@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 
 from app.commands import accounts, leftovers
-from app.commands.accounts import Account, EngineError
+from app.commands.accounts import Account, StartError
 from app.commands.children import Child, Program, Service
 from app.commands.home import Home
 from app.commands.ready import wait_until
@@ -93,7 +93,7 @@ class Postgres(Service):
             extra_groups=None if account is None else [],
         )
         if done.returncode != 0:
-            raise EngineError(f"initdb failed in {self._folder}:\n{done.stderr.strip()}")
+            raise StartError(f"initdb failed in {self._folder}:\n{done.stderr.strip()}")
         aside.rename(self._data)
 
     def _ensure_database(self) -> None:
@@ -123,7 +123,7 @@ def _folder(home: Home, account: Account | None) -> Path:
         _require_ours(folder, home)
     elif link.is_symlink():
         gone = link.readlink()
-        raise EngineError(
+        raise StartError(
             f"the data of {home.path} lay in {gone}, which is gone: restore it, or remove {link}"
         )
     elif account is None or account.reaches(home.path.resolve()):
@@ -133,7 +133,7 @@ def _folder(home: Home, account: Account | None) -> Path:
         (folder / OWNER_FILE).write_text(str(home.path))
         link.symlink_to(folder)
     if account is not None and not account.reaches(folder):
-        raise EngineError(f"PostgreSQL runs as {account.name}, who cannot enter {folder}: let others through")
+        raise StartError(f"PostgreSQL runs as {account.name}, who cannot enter {folder}: let others through")
     return folder
 
 
@@ -144,7 +144,7 @@ def _require_ours(folder: Path, home: Home) -> None:
         return
     named = Home(Path(owner.read_text()))
     if named.path != home.path and named.postgres.is_symlink() and named.postgres.resolve() == folder:
-        raise EngineError(
+        raise StartError(
             f"{home.path} is a copy of {named.path} and links to its data; remove {home.postgres}"
         )
     owner.write_text(str(home.path))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from app.commands.accounts import EngineError
+from app.commands.accounts import StartError
 from app.commands.children import Child
 
 PATIENCE = 120.0  # seconds; PostgreSQL replays its log after a kill, Redis reads its file
@@ -13,7 +13,7 @@ def wait_until(child: Child, probe: Callable[[], object], *not_yet: type[Excepti
     """Call the probe until it does not raise.
 
     Raises:
-        EngineError: the child ended, or stayed unready too long; the message has the end of its log.
+        StartError: the child ended, or stayed unready too long; the message has the end of its log.
     """
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -23,7 +23,7 @@ def wait_until(child: Child, probe: Callable[[], object], *not_yet: type[Excepti
             if child.returncode is not None or time.monotonic() > deadline:
                 child.stop()
                 name, log = child.program.name, child.program.log
-                raise EngineError(f"{name} did not start; see {log}:\n{child.log_tail()}") from error
+                raise StartError(f"{name} did not start; see {log}:\n{child.log_tail()}") from error
             time.sleep(0.03)
         else:
             return

@@ -13,7 +13,7 @@ from types import FrameType
 import httpx
 
 from app.commands import db, leftovers
-from app.commands.accounts import EngineError
+from app.commands.accounts import StartError
 from app.commands.children import PlainService, Program, Service
 from app.commands.engines import Engines, running
 from app.commands.home import Home, owned
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 READY_WITHIN = 120.0
 API_STOP = ((signal.SIGTERM, 6.0),)
 WORKER_STOP = ((signal.SIGTERM, 15.0),)  # hands its job back first
-LEFTOVER_STOP = ((signal.SIGTERM, 15.0),)
+LEFTOVER_STOP = ((signal.SIGTERM, 5.0),)  # their database is gone, so there is nothing to hand back to
 Say = Callable[[str], None]
 
 
@@ -39,7 +39,7 @@ class Stopped(BaseException):
 
 
 def serve(settings: Settings, say: Say, note: Say) -> None:
-    """Serve until a signal says stop: ``say`` gets the address once it is ready, ``note`` what happens after.
+    """Serve until a signal says stop: ``say`` gets the address once it is ready, ``note`` what happens else.
 
     Raises:
         ServiceError: it cannot start; the message says why.
@@ -51,9 +51,14 @@ def serve(settings: Settings, say: Say, note: Say) -> None:
         listener = stack.enter_context(listen(settings.host, settings.port))
         address = address_of(listener, settings.host)
         ownership.announce(address)
+        note(f"Starting; logs go to {home.logs}")
         engines = stack.enter_context(
             running(home, database_url=settings.database_url, redis_url=settings.redis_url)
         )
+        if home.postgres.is_symlink():
+            note(
+                f"PostgreSQL keeps its data in {home.postgres.readlink()}: its account cannot enter the home"
+            )
         db.upgrade(engines.database_url)
         if not settings.insecure_no_auth:
             require_key_unless_loopback(listener, engines.database_url)
@@ -150,7 +155,7 @@ def _await_ready(address: str, services: Sequence[Service]) -> None:
             for service in services:
                 if service.child is not None and service.child.returncode is not None:
                     log, tail = service.child.program.log, service.child.log_tail()
-                    raise EngineError(f"{service.name} did not start; see {log}:\n{tail}")
+                    raise StartError(f"{service.name} did not start; see {log}:\n{tail}")
             try:
                 response = client.get("/readyz")
             except httpx.TransportError:
@@ -160,4 +165,4 @@ def _await_ready(address: str, services: Sequence[Service]) -> None:
                     return
                 said = response.text
             time.sleep(0.1)
-    raise EngineError(f"not ready after {READY_WITHIN:g} s; {address}/readyz says: {said}")
+    raise StartError(f"not ready after {READY_WITHIN:g} s; {address}/readyz says: {said}")

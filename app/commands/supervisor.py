@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from app.commands.accounts import EngineError
+from app.commands.accounts import StartError
 from app.commands.children import Service, shorten
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -38,7 +38,7 @@ class Watched:
         try:
             self.service.start()
             self._started = time.monotonic()
-        except EngineError as error:
+        except StartError as error:
             note(f"{error}\ntrying again in {self._pause:g} s")
             self._put_off()
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from app.commands import accounts, leftovers
-from app.commands.accounts import EngineError, account_for, postgres_programs
+from app.commands.accounts import StartError, account_for, postgres_programs
 from app.commands.children import Service
 from app.commands.engines import Engines, running
 from app.commands.home import Home, HomeInUseError, owned
@@ -219,7 +219,7 @@ def test_a_copied_home_does_not_get_the_first_ones_data(home: Home, tmp_path: Pa
         pass
     copy = Home(tmp_path / "copy")
     shutil.copytree(home.path, copy.path, symlinks=True)
-    with pytest.raises(EngineError, match="is a copy of"), running(copy, durable=False):
+    with pytest.raises(StartError, match="is a copy of"), running(copy, durable=False):
         pass
 
 
@@ -242,7 +242,7 @@ def test_what_an_engine_says_is_in_the_error(home: Home) -> None:
     with running(home, durable=False):
         pass
     (home.postgres / "data" / "global" / "pg_control").unlink()
-    with pytest.raises(EngineError, match="pg_control"), running(home, durable=False):
+    with pytest.raises(StartError, match="pg_control"), running(home, durable=False):
         pass
 
 
