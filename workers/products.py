@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from core import artifacts
@@ -62,9 +63,20 @@ class Product:
         for made in (*self.before, self.result):
             for published in made.artifacts:
                 artifacts.record(session, published)
+            if isinstance(made.row, Model):
+                _number(session, made.row)
             session.add(made.row)
             session.flush()
             if isinstance(made.row, Resource):
                 needs.take(session, made.row.id, made.uses)
         for write in self.also:
             write(session)
+
+
+def _number(session: Session, model: Model) -> None:
+    """A later model of one name is a new revision of it; whoever ends at the same time waits."""
+    model.revision = 1
+    if model.name is not None:
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": model.name})
+        newest = session.scalar(select(func.max(Model.revision)).where(Model.name == model.name))
+        model.revision = (newest or 0) + 1

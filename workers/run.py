@@ -85,13 +85,14 @@ def _run(job: ActiveJob[Any]) -> None:
 
 
 def _succeed(session: Any, job: ActiveJob[Any], product: Product) -> None:
-    product.save(session)
     transitions.succeed(session, job.held, product.reference)
+    product.save(session)
     plans.advance(session, job.held.job_id)
 
 
 def _fail(job: ActiveJob[Any], error: ServiceError) -> None:
     problem = transitions.problem_of(error)
+    job.store.discard_staged(job.held.job_id, job.held.attempt)
     _log.info("job failed", job_id=job.held.job_id, code=error.code, detail=error.detail)
 
     def write(session: Any) -> None:

@@ -1,36 +1,11 @@
 """Ingest by a real worker."""
 
-import io
-import zipfile
-from hashlib import sha256
-
-import numpy as np
 import pytest
-from PIL import Image
 
 from core.db.resources import Artifact, Dataset
-from core.ids import new_id
-from core.specs.base import Upload
 from core.specs.datasets import DatasetSpec
+from tests.workers.archives import folders, png, submit_dataset, upload, zipped
 from tests.workers.service import Service
-
-
-def png(seed: int, side: int = 12) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-def upload(service: Service, members: dict[str, bytes], name: str = "pool.zip") -> Upload:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for path, data in members.items():
-            archive.writestr(path, data)
-    body = file.getvalue()
-    id_ = new_id("job")
-    service.store.upload(id_).write_bytes(body)
-    return Upload(id=id_, filename=name, sha256=sha256(body).hexdigest(), bytes=len(body))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,15 +14,70 @@ def _worker(service: Service) -> None:
 
 
 def test_an_upload_becomes_a_dataset_and_leaves_nothing_else(service: Service) -> None:
-    members = {f"{label}/{n}.png": png(hash((label, n)) % 1000) for label in ("cat", "dog") for n in range(6)}
-    sent = upload(service, members | {"cat/broken.png": b"\x89PNG"})
+    sent = upload(service, zipped(folders(2, 6) | {"kind0/broken.png": b"\x89PNG"}))
     job_id = service.submit("dataset", DatasetSpec(name="pets", upload=sent))
     dataset = service.row(Dataset, service.succeeded(job_id))
     assert (dataset.name, dataset.n_items, dataset.n_rejected) == ("pets", 12, 1)
     assert (dataset.sha256, dataset.bytes) == (sent.sha256, sent.bytes)
-    assert [c["name"] for c in dataset.classes] == ["cat", "dog"]
+    assert [c["name"] for c in dataset.classes] == ["kind0", "kind1"]
     assert dataset.job_id == job_id
+    assert service.job(job_id).result == {
+        "kind": "dataset",
+        "id": dataset.id,
+        "href": f"/v1/datasets/{dataset.id}",
+    }
     artifact = service.row(Artifact, dataset.artifact)
     folder = service.store.path(dataset.artifact)
-    assert {p.name for p in folder.iterdir()} == set(artifact.files)
-    assert service.half_made() == []
+    assert {path.name for path in folder.iterdir()} == set(artifact.files)
+    service.until(lambda: service.half_made() == [])
+
+
+def test_a_folder_below_an_allowed_root(service: Service) -> None:
+    for path, data in folders(2, 3).items():
+        file = service.images / "pets" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    spec = DatasetSpec(name="pets", uri=(service.images / "pets").as_uri())
+    dataset = service.row(Dataset, service.succeeded(service.submit("dataset", spec)))
+    assert dataset.n_items == 6
+    assert (service.images / "pets" / "kind0" / "0.png").exists()
+
+
+def test_a_link_out_of_the_allowed_root_is_refused(service: Service) -> None:
+    (service.images / "out").symlink_to("/etc")
+    job = service.wait(
+        service.submit("dataset", DatasetSpec(name="x", uri=(service.images / "out").as_uri()))
+    )
+    assert job.state == "failed"
+    assert job.error is not None
+    assert job.error["errors"] == [{"pointer": "#/uri", "detail": job.error["detail"]}]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "broken-archive"),
+        (zipped(folders(2, 6))[:-200], "broken-archive"),
+        (zipped({"readme.txt": b"hello"}), "no-images"),
+        (png(0), "unsupported-archive"),
+    ],
+    ids=["empty", "cut short", "no images", "one image"],
+)
+def test_a_bad_archive_fails_its_job_and_leaves_no_dataset(service: Service, body: bytes, code: str) -> None:
+    before = service.count(Dataset)
+    job_id = service.submit("dataset", DatasetSpec(name="bad", upload=upload(service, body)))
+    job = service.wait(job_id)
+    assert job.state == "failed"
+    assert job.error is not None
+    assert job.error["code"] == code
+    assert "Traceback" not in service.log(job_id)
+    assert service.count(Dataset) == before
+    assert not (service.store.root / "work" / job_id).exists()
+
+
+def test_progress_and_states_are_events(service: Service) -> None:
+    job_id = submit_dataset(service, folders(2, 30))
+    service.succeeded(job_id)
+    events = service.events(job_id)
+    assert [data["state"] for type_, data in events if type_ == "state"] == ["queued", "running", "succeeded"]
+    assert [data["stage"] for type_, data in events if type_ == "stage"] == ["reading", "storing"]

@@ -1,0 +1,124 @@
+"""Training on human labels, and imports, by a real worker."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from transformers import AutoModelForImageClassification
+
+from core.db.resources import Artifact, Model
+from core.specs.models import HumanLabelModelSpec, ImportModelSpec
+from tests.workers.archives import folders, submit_dataset, upload, zipped
+from tests.workers.service import Service
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _worker(service: Service) -> None:
+    service.worker()
+
+
+@pytest.fixture(scope="module")
+def dataset(service: Service, _worker: None) -> str:
+    return service.succeeded(submit_dataset(service, folders(3, 20)))
+
+
+def human(dataset: str, **fields: Any) -> HumanLabelModelSpec:
+    options = {"epochs": 2, "image_size": 16, "batch_size": 16, "seed": 3} | fields
+    return HumanLabelModelSpec(objective="human-labels", dataset_id=dataset, **options)
+
+
+@pytest.fixture(scope="module")
+def model(service: Service, dataset: str) -> Model:
+    row: Model = service.row(Model, service.succeeded(service.submit("model", human(dataset, name="cats"))))
+    return row
+
+
+def test_the_weights_load_with_stock_transformers(service: Service, model: Model) -> None:
+    folder = service.store.path(model.artifact)
+    network = AutoModelForImageClassification.from_pretrained(folder)
+    assert [network.config.id2label[i] for i in range(3)] == ["kind0", "kind1", "kind2"]
+    assert (model.n_outputs, model.channels, model.image_size) == (3, 3, 16)
+    assert model.parameters == network.num_parameters()
+    assert (model.role, model.revision, model.arch) == ("source", 1, "resnet-tiny")
+
+
+def test_the_row_tells_how_it_went(service: Service, model: Model) -> None:
+    history = model.metrics["history"]
+    assert [record["epoch"] for record in history] == [1, 2]
+    assert model.metrics["n_train"] + model.metrics["n_held_out"] == 60
+    assert model.metrics["images_per_second"] > 0
+    metrics = [data for type_, data in service.events(model.job_id) if type_ == "metric"]
+    assert [data["epoch"] for data in metrics] == [1, 2]
+
+
+def test_provenance_names_what_went_in(service: Service, model: Model, dataset: str) -> None:
+    origin = json.loads((service.store.path(model.artifact) / "provenance.json").read_text())
+    assert origin["data"]["dataset_id"] == dataset
+    assert len(origin["data"]["sha256"]) == 64
+    assert (origin["seed"], origin["parents"], origin["third_party_weights"]) == (3, [], False)
+    assert origin["labeling"] is None
+
+
+def test_the_same_seed_gives_the_same_weights_as_a_new_revision(
+    service: Service, model: Model, dataset: str
+) -> None:
+    again = service.row(Model, service.succeeded(service.submit("model", human(dataset, name="cats"))))
+    other = service.row(Model, service.succeeded(service.submit("model", human(dataset, name="cats", seed=4))))
+    weights = [
+        service.row(Artifact, row.artifact).files["model.safetensors"]["sha256"] for row in (model, again, other)
+    ]
+    assert weights[0] == weights[1] != weights[2]
+    assert (again.revision, other.revision) == (2, 3)
+
+
+def test_an_unlabelled_dataset_is_refused_by_name(service: Service) -> None:
+    flat = {path.replace("/", "-"): data for path, data in folders(2, 3).items()}
+    plain = service.succeeded(submit_dataset(service, flat))
+    job = service.wait(service.submit("model", human(plain)))
+    assert job.state == "failed"
+    assert job.error is not None
+    assert job.error["errors"] == [{"pointer": "#/dataset_id", "detail": job.error["detail"]}]
+
+
+def exported(service: Service, model: Model, **files: bytes) -> bytes:
+    folder = service.store.path(model.artifact)
+    kept = {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors")}
+    return zipped({f"export/{name}": data for name, data in (kept | files).items() if data})
+
+
+def test_a_model_comes_back_in(service: Service, model: Model) -> None:
+    sent = upload(service, exported(service, model, **{"training_args.bin": b"\x80\x04."}), "model.zip")
+    job_id = service.submit("model", ImportModelSpec(name="mine", upload=sent))
+    row = service.row(Model, service.succeeded(job_id))
+    folder = service.store.path(row.artifact)
+    assert (row.role, row.arch, row.third_party_weights, row.dim) == ("imported", "resnet", True, model.dim)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "preprocessor_config.json",
+        "provenance.json",
+    ]
+    theirs = load_file(service.store.path(model.artifact) / "model.safetensors")
+    ours = load_file(folder / "model.safetensors")
+    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+    service.until(lambda: service.half_made() == [])
+
+
+def test_pickled_weights_are_refused(service: Service, model: Model) -> None:
+    body = exported(service, model, **{"model.safetensors": b"", "pytorch_model.bin": b"\x80\x04."})
+    spec = ImportModelSpec(name="evil", upload=upload(service, body, "model.zip"))
+    job = service.wait(service.submit("model", spec))
+    assert job.state == "failed"
+    assert job.error is not None
+    assert job.error["code"] == "pickled-weights"
+
+
+def test_what_is_no_archive_is_refused(service: Service) -> None:
+    spec = ImportModelSpec(name="noise", upload=upload(service, b"noise" * 500, "model.zip"))
+    job = service.wait(service.submit("model", spec))
+    assert job.state == "failed"
+    assert job.error is not None
+    assert job.error["code"] == "broken-archive"

@@ -1,0 +1,92 @@
+"""Images as training and embedding read them: decoded once for a dataset and size, then mapped from disk."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.artifacts import Store
+from core.db.resources import Dataset
+from core.errors import InvalidRequestError
+from g2l.data.pack import Pack
+from workers.active import ActiveJob
+
+Images = NDArray[Any]  # (N, H, W, C) uint8 or uint16
+Indices = NDArray[np.int64]
+_COPIED_AT_ONCE = 512
+
+
+def open_pack(store: Store, dataset: Dataset) -> Pack:
+    """A dataset's items."""
+    return Pack(store.path(dataset.artifact))
+
+
+def require_images(dataset: Dataset, field: str = "dataset_id") -> None:
+    """Raise InvalidRequestError where a dataset holds embeddings, which cannot be trained on."""
+    if dataset.kind != "images":
+        raise InvalidRequestError.at(
+            field, f"{dataset.id} holds embeddings, and this needs images; give a dataset of images."
+        )
+
+
+def images_of(job: ActiveJob[Any], dataset: Dataset, size: int) -> Images:
+    """All images of a dataset as squares of `size` pixels with the dataset's own channels."""
+    require_images(dataset)
+    path = _cached(job.store, dataset, size, "all")
+    with _alone(path):
+        if path.exists():
+            return _mapped(path)
+        pack = open_pack(job.store, dataset)
+        on_progress = job.counting("decoding", "images")
+        return pack.resized(size, dataset.channels, out=path, on_progress=on_progress)
+
+
+def images_at(job: ActiveJob[Any], dataset: Dataset, size: int, indices: Indices) -> Images:
+    """The images at some indices, in that order, in memory: for the few of a label budget or a sample."""
+    images: Images = images_of(job, dataset, size)[indices]
+    return images
+
+
+def pretraining_images(job: ActiveJob[Any], dataset: Dataset, size: int) -> tuple[Images, Indices]:
+    """The images that a source may see (`train`, or all without splits), and which items they are."""
+    everything = images_of(job, dataset, size)
+    chosen = open_pack(job.store, dataset).pretraining_indices()
+    if len(chosen) == len(everything):
+        return everything, chosen
+    path = _cached(job.store, dataset, size, "train")
+    with _alone(path):
+        if not path.exists():
+            _copy(everything, chosen, path)
+        return _mapped(path), chosen
+
+
+def _copy(images: Images, chosen: Indices, path: Path) -> None:
+    part = path.with_suffix(".part")
+    shape = (len(chosen), *images.shape[1:])
+    copy = np.lib.format.open_memmap(part, mode="w+", dtype=images.dtype, shape=shape)
+    for start in range(0, len(chosen), _COPIED_AT_ONCE):
+        rows = slice(start, start + _COPIED_AT_ONCE)
+        copy[rows] = images[chosen[rows]]
+    copy.flush()
+    part.replace(path)
+
+
+def _cached(store: Store, dataset: Dataset, size: int, part: str) -> Path:
+    return store.cache(f"{dataset.artifact}-{size}-{part}.npy")
+
+
+def _mapped(path: Path) -> Images:
+    images: Images = np.load(path, mmap_mode="r")
+    return images
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process at a time makes a cached file; the lock goes with its process."""
+    with path.with_suffix(".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

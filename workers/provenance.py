@@ -1,0 +1,73 @@
+"""Where weights come from: digests of what they were made of, and whether others' weights are in them."""
+
+from importlib.metadata import version
+from typing import Any
+
+from core.db.resources import AnchorSet, Artifact, Dataset, Labeling, Model
+from workers.active import ActiveJob, load
+
+WEIGHTS = "model.safetensors"
+FORMAT = 1
+
+
+def of_training(
+    job: ActiveJob[Any],
+    dataset: Dataset,
+    *,
+    labeling: Labeling | None = None,
+    parent: Model | None = None,
+    used: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The provenance of a model that a job has trained.
+
+    Args:
+        job: the training's; its spec has every setting and the seed.
+        dataset: the images.
+        labeling: of the pseudo-labels, if those were the targets.
+        parent: the model whose weights were the start; None for random ones.
+        used: more about what was trained on, such as the items of a label budget.
+    """
+    anchor_set = None
+    if labeling is not None and labeling.anchor_set_id is not None:
+        anchor_set = load(AnchorSet, labeling.anchor_set_id)
+    embedder_id = None if labeling is None else labeling.embedder_id
+    third_party = (parent is not None and parent.third_party_weights) or is_third_party(embedder_id)
+    return {
+        "format": FORMAT,
+        "code": f"g2l {version('g2l')}",
+        "spec": job.stored_spec,
+        "seed": job.spec.seed,
+        "data": {"dataset_id": dataset.id, "sha256": dataset.sha256, "artifact": dataset.artifact}
+        | (used or {}),
+        "labeling": None if labeling is None else {"labeling_id": labeling.id, "artifact": labeling.artifact},
+        "anchor_set": None
+        if anchor_set is None
+        else {"anchor_set_id": anchor_set.id, "artifact": anchor_set.artifact},
+        "embedder_id": embedder_id,
+        "parents": [] if parent is None else [{"model_id": parent.id, "weights_sha256": weights_of(parent)}],
+        "third_party_weights": third_party,
+    }
+
+
+def of_import(job: ActiveJob[Any]) -> dict[str, Any]:
+    """The provenance of a model that a user has brought: all that is known is the archive."""
+    upload = job.spec.upload
+    return {
+        "format": FORMAT,
+        "code": f"g2l {version('g2l')}",
+        "imported": {"filename": upload.filename, "sha256": upload.sha256, "bytes": upload.bytes},
+        "parents": [],
+        "third_party_weights": True,
+    }
+
+
+def is_third_party(embedder_id: str | None) -> bool:
+    """Whether an embedder's weights, or those of an ancestor of it, were imported."""
+    if embedder_id is None or not embedder_id.startswith("mdl_"):
+        return False  # built-in embedders start from nothing
+    return load(Model, embedder_id).third_party_weights
+
+
+def weights_of(model: Model) -> str:
+    """The digest of a model's weights."""
+    return str(load(Artifact, model.artifact).files[WEIGHTS]["sha256"])

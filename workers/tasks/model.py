@@ -1,0 +1,171 @@
+"""The model job: images and labels in, a source model out; or a user's model, checked and kept."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.db.resources import Dataset, Labeling, Model
+from core.errors import InvalidRequestError
+from core.ids import new_id
+from core.specs.models import HumanLabelModelSpec, ImportModelSpec, PseudoLabelModelSpec
+from g2l.errors import G2LError
+from workers import cards, imports, labels, pixels, provenance
+from workers.active import ActiveJob, load
+from workers.products import Made, Product
+
+if TYPE_CHECKING:
+    from g2l.nn.pretrain import Pretrained
+
+TrainSpec = PseudoLabelModelSpec | HumanLabelModelSpec
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a network is trained towards: a row an item of the dataset, a name an output."""
+
+    values: NDArray[Any]
+    outputs: Sequence[str]
+    n_classes: int | None  # of hard targets
+
+
+def run(job: ActiveJob[Any]) -> Product:
+    """Train on pseudo-labels or human labels, or take in an import."""
+    if isinstance(job.spec, ImportModelSpec):
+        return imports.run(job)
+    return _train(job)
+
+
+def _train(job: ActiveJob[TrainSpec]) -> Product:
+    spec, labeling = job.spec, None
+    if isinstance(spec, PseudoLabelModelSpec):
+        labeling = load(Labeling, spec.labeling_id)
+        dataset = load(Dataset, labeling.dataset_id)
+        targets, heads = _pseudo_targets(job, spec, labeling), spec.heads
+    else:
+        dataset = load(Dataset, spec.dataset_id)
+        targets, heads = _human_targets(job, dataset), "flat"
+    images, items = pixels.pretraining_images(job, dataset, spec.image_size)
+    started = time.perf_counter()
+    made = _pretrain(job, images, Targets(targets.values[items], targets.outputs, targets.n_classes), heads)
+    for record in made.history:
+        job.metric(**dataclasses.asdict(record))
+    return _publish(
+        job, made, targets, dataset=dataset, labeling=labeling, seconds=time.perf_counter() - started
+    )
+
+
+def _pretrain(job: ActiveJob[TrainSpec], images: Any, targets: Targets, heads: Any) -> "Pretrained":
+    from g2l.nn.pretrain import pretrain
+
+    spec, checkpoint = job.spec, job.checkpoint("training.pt")
+
+    def train() -> "Pretrained":
+        return pretrain(
+            images,
+            targets.values,
+            arch=spec.arch,
+            heads=heads,
+            n_classes=targets.n_classes,
+            epochs=spec.epochs,
+            image_size=spec.image_size,
+            batch_size=spec.batch_size,
+            learning_rate=spec.learning_rate,
+            seed=spec.seed,
+            balanced=spec.balanced,
+            on_progress=job.counting("training", "images"),
+            checkpoint=checkpoint,
+        )
+
+    try:
+        return train()
+    except G2LError as error:
+        if error.code != "checkpoint-mismatch":
+            raise
+        checkpoint.unlink()  # of another version of the code: begin anew
+        return train()
+
+
+def _pseudo_targets(job: ActiveJob[Any], spec: PseudoLabelModelSpec, labeling: Labeling) -> Targets:
+    made = labels.read_labels(job.store.path(labeling.artifact) / labels.FILE)
+    by_position = [f"{place}:{name}" for place in range(1, made.full.shape[1] + 1) for name in made.names]
+    outputs = by_position if spec.heads == "positions" else list(made.names)
+    if spec.targets == "soft":
+        if made.soft is None:
+            raise InvalidRequestError.at(
+                "targets",
+                f"{labeling.id} keeps no soft targets; train on `hard` ones, or make a new labeling.",
+            )
+        return Targets(made.soft, outputs, None)
+    if spec.heads == "positions":
+        return Targets(made.anchors, outputs, len(made.names))
+    return Targets(made.class_ids, made.classes, len(made.classes))
+
+
+def _human_targets(job: ActiveJob[Any], dataset: Dataset) -> Targets:
+    pixels.require_images(dataset)
+    pack = pixels.open_pack(job.store, dataset)
+    if not pack.classes:
+        raise InvalidRequestError.at(
+            "dataset_id", f"{dataset.id} has no labels; send an archive with a folder per class."
+        )
+    return Targets(pack.class_ids, pack.classes, len(pack.classes))
+
+
+def _publish(
+    job: ActiveJob[TrainSpec],
+    made: "Pretrained",
+    targets: Targets,
+    *,
+    dataset: Dataset,
+    labeling: Labeling | None,
+    seconds: float,
+) -> Product:
+    from g2l.nn.heads import head
+    from g2l.nn.models import save_model
+
+    origin = provenance.of_training(job, dataset, labeling=labeling)
+    speeds = [record.images_per_second for record in made.history]
+    metrics = {
+        "source_accuracy": made.accuracy,
+        "history": [dataclasses.asdict(record) for record in made.history],
+        "seconds": seconds,
+        "images_per_second": float(np.mean(speeds)),
+        "n_train": made.n_train,
+        "n_held_out": made.n_held_out,
+    }
+    job.enter("saving")
+    with job.staging() as folder:
+        save_model(
+            folder / "model",
+            made.model,
+            labels=targets.outputs,
+            preprocessing=made.preprocessing,
+            card=cards.of_source(job, made, dataset=dataset, provenance=origin),
+            provenance=origin,
+        )
+        published = job.store.publish(folder / "model")
+    row = Model(
+        id=new_id("mdl"),
+        name=job.spec.name,
+        job_id=job.held.job_id,
+        spec=job.stored_spec,
+        role="source",
+        arch=job.spec.arch,
+        image_size=job.spec.image_size,
+        channels=made.preprocessing.channels,
+        n_outputs=len(targets.outputs),
+        parameters=made.model.num_parameters(),
+        dataset_id=dataset.id,
+        labeling_id=None if labeling is None else labeling.id,
+        third_party_weights=origin["third_party_weights"],
+        metrics=metrics,
+        artifact=published.digest,
+        dim=head(made.model).in_features,
+    )
+    uses = [dataset.id] if labeling is None else [dataset.id, labeling.id]
+    return Product(Made(row, [published], uses))
