@@ -74,8 +74,8 @@ class Changes:
             try:
                 self._listen(url.render_as_string(hide_password=False))
             except (psycopg.Error, SQLAlchemyError) as error:
-                logger.warning("not listening to the database", error=str(error))
-                self._stop.wait(PERIOD)
+                if not self._stop.wait(PERIOD):
+                    logger.warning("not listening to the database", error=str(error))
 
     def _listen(self, url: str) -> None:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
