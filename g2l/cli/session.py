@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REFUSED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 PANEL = "Service"
+RETRY_HELPS = frozenset({"internal-error", "worker-lost", "stage-failed"})
 
 AsJson = Annotated[
     bool,
@@ -99,7 +100,7 @@ def _hint(error: ClientError) -> str | None:
         return "start a service with `g2l serve`, or name one with --url or G2L_URL"
     if error.problem.status == 401:
         return "show a key with --api-key or G2L_API_KEY; `g2l keys create` makes one where the service runs"
-    if isinstance(error, JobFailedError):
+    if isinstance(error, JobFailedError) and error.problem.code in RETRY_HELPS:
         return f"go on from its last checkpoint with `g2l jobs retry {error.job.id}`"
     return None
 

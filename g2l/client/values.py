@@ -65,8 +65,10 @@ class Problem:
         return body
 
     def __str__(self) -> str:
+        # A detail may say already where to mend, and what.
+        unsaid = [e for e in self.errors if e.pointer not in self.detail]
         lines = [f"{self.title}: {self.detail}" if self.detail else self.title]
-        lines += [f"  at {e.pointer}" + f": {e.detail}" * (e.detail != self.detail) for e in self.errors]
+        lines += [f"  at {e.pointer}" + f": {e.detail}" * (e.detail not in self.detail) for e in unsaid]
         return "\n".join(lines)
 
 

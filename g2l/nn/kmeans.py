@@ -36,6 +36,6 @@ def fit_kmeans(points: Tensor, k: int, *, seed: int) -> Tensor:
 def _assign(points: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
     """The nearest centroid of each point, and its squared distance up to rounding."""
     norms = (centroids**2).sum(dim=1)
-    parts = [(norms - 2 * part @ centroids.T).min(dim=1) for part in points.split(CHUNK)]
+    parts = [(norms - 2 * part @ centroids.T).min(dim=1) for part in torch.split(points, CHUNK)]
     nearest = torch.cat([part.indices for part in parts])
     return nearest, torch.cat([part.values for part in parts]) + (points**2).sum(dim=1)

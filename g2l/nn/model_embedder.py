@@ -30,7 +30,7 @@ class ModelEmbedder:
         self.kind = kind
         self._preprocessing, self._flips = preprocessing, flips
         self._device = pick_device()
-        self._model = model.eval().to(self._device)  # type: ignore[arg-type]
+        self._model = model.eval().to(self._device)
         self.dim = self._responses(torch.zeros(1, preprocessing.channels, *preprocessing.size)).shape[1]
 
     @classmethod

@@ -1,7 +1,7 @@
 """Models as folders in the Hugging Face layout: saved so that stock transformers loads them, and loaded."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,7 @@ def save_network(folder: Path, model: PreTrainedModel, preprocessing: Preprocess
         preprocessing: what its input goes through.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    model.to(device="cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    model.to(device="cpu", memory_format=torch.contiguous_format)
     with quiet():
         model.save_pretrained(folder, max_shard_size="1TB")
     _write_json(folder / PREPROCESSOR, processor_config(preprocessing))
@@ -167,12 +167,11 @@ def load_preprocessing(folder: Path, config: Mapping[str, Any]) -> Preprocessing
     channels = config.get("num_channels", 3)
     try:
         size = _size(processor, config.get("image_size", IMAGENET_SIDE))
-        mean, std = [0.0] * channels, [1.0] * channels
+        mean, std = (0.0,) * channels, (1.0,) * channels
         if processor.get("do_normalize", True):
-            default = channels == len(IMAGENET_MEAN)
-            mean = processor.get("image_mean") or (IMAGENET_MEAN if default else [0.5] * channels)
-            std = processor.get("image_std") or (IMAGENET_STD if default else [0.5] * channels)
-        mean, std = tuple(float(value) for value in mean), tuple(float(value) for value in std)
+            colour = channels == len(IMAGENET_MEAN)
+            mean = _floats(processor.get("image_mean") or (IMAGENET_MEAN if colour else [0.5] * channels))
+            std = _floats(processor.get("image_std") or (IMAGENET_STD if colour else [0.5] * channels))
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise NotAModelFolder(f"{PREPROCESSOR} cannot be understood: {error!r}") from error
     if len(mean) != channels or len(std) != channels or min(std) <= 0:
@@ -182,6 +181,10 @@ def load_preprocessing(folder: Path, config: Mapping[str, Any]) -> Preprocessing
         )
     factor = float(processor.get("rescale_factor", 1 / 255))
     return Preprocessing(size=size, mean=mean, std=std, bits=16 if factor < 1 / 4096 else 8)
+
+
+def _floats(values: Iterable[Any]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
 
 
 def _size(processor: Mapping[str, Any], fallback: Any) -> tuple[int, int]:

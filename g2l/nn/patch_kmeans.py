@@ -30,7 +30,8 @@ class PatchKMeans:
     """How near the patches of each quarter of an image come to each of the centroids.
 
     Source: A. Coates, H. Lee, A. Ng, AISTATS 2011: patches of 6 pixels, contrast normalization, ZCA
-    whitening, k-means, the triangle activation max(0, mean distance - distance), and its mean over four quarters.
+    whitening, k-means, the triangle activation max(0, mean distance - distance),
+    and its mean over four quarters.
     """
 
     kind = "patch-kmeans"
@@ -54,6 +55,7 @@ class PatchKMeans:
         self._flips = flips
         channels = len(patch_mean) // PATCH**2
         self._scaling = _plain(side, channels)
+        self._quarters = _quarters(side - PATCH + 1).to(self._device)
         self.dim = QUADRANTS**2 * len(centroids)
 
     @property
@@ -95,23 +97,21 @@ class PatchKMeans:
     def _batch(self, images: Array) -> Responses:
         with torch.inference_mode():
             pixels = self._scaling.tensor(images, self._device)
-            responses = torch.cat([self._responses(part) for part in pixels.split(CHUNK)])
+            responses = torch.cat([self._responses(part) for part in torch.split(pixels, CHUNK)])
             if self._flips:
-                mirrored = pixels.flip(3).split(CHUNK)
+                mirrored = torch.split(pixels.flip(3), CHUNK)
                 responses = (responses + torch.cat([self._responses(part) for part in mirrored])) / 2
         vectors: Responses = responses.cpu().numpy()
         return vectors
 
     def _responses(self, pixels: Tensor) -> Tensor:
         """(B, C, S, S) in [0, 1] -> (B, D), quarter by quarter."""
-        positions = pixels.shape[-1] - PATCH + 1
         patches = functional.unfold(pixels, PATCH).transpose(1, 2)  # (B, positions**2, P)
         white = (normalized(patches.flatten(0, 1)) - self._mean) @ self._whitening
         squares = (white**2).sum(dim=1, keepdim=True) + (self._centroids**2).sum(dim=1)
         distances = squares.addmm_(white, self._centroids.T, alpha=-2).clamp_min_(0).sqrt_()
         nearness = (distances.mean(dim=1, keepdim=True) - distances).clamp_min_(0)
-        maps = nearness.reshape(len(pixels), positions, positions, -1).permute(0, 3, 1, 2)
-        return functional.adaptive_avg_pool2d(maps, QUADRANTS).flatten(1)
+        return (self._quarters @ nearness.reshape(len(pixels), patches.shape[1], -1)).flatten(1)
 
 
 def fit_patch_kmeans(
@@ -159,6 +159,14 @@ def _plain(side: int, channels: int) -> Preprocessing:
     return Preprocessing(size=(side, side), mean=(0.0,) * channels, std=(1.0,) * channels)
 
 
+def _quarters(positions: int) -> Tensor:
+    """(4, positions**2) weights that take the mean of each quarter; a middle row is in both halves."""
+    at = torch.arange(positions)
+    halves = torch.stack([at < positions / 2, at >= positions // 2]).float()
+    halves = halves / halves.sum(dim=1, keepdim=True)
+    return torch.einsum("ar,bc->abrc", halves, halves).reshape(QUADRANTS**2, -1)
+
+
 def _random_patches(pixels: Tensor, each: int, generator: torch.Generator) -> Tensor:
     """`each` patches of every image: (B, C, S, S) -> (B * each, C * PATCH**2)."""
     windows = functional.unfold(pixels, PATCH)  # (B, P, positions)
@@ -171,4 +179,5 @@ def _whitening(centred: Tensor) -> Tensor:
     covariance = (centred.T @ centred / len(centred)).double()
     values, vectors = torch.linalg.eigh(covariance)
     scale = (values.clamp_min(0) + WHITENING_FLOOR).rsqrt()
-    return ((vectors * scale) @ vectors.T).float()
+    whitening: Tensor = (vectors * scale) @ vectors.T
+    return whitening.float()

@@ -122,7 +122,7 @@ def fit(
     """
     state = load_checkpoint(checkpoint, training=_digest(model, task, recipe)) if checkpoint else None
     device = pick_device()
-    model.to(device=device, memory_format=memory_format(device))  # type: ignore[call-overload]
+    model.to(device=device, memory_format=memory_format(device))
     optimizer = _optimizer(model, recipe)
     records: list[EpochRecord] = []
     if state:
@@ -135,7 +135,7 @@ def fit(
             records.append(run.epoch(epoch))
             if checkpoint:
                 save_checkpoint(checkpoint, run.state(records))
-    model.to(device="cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    model.to(device="cpu", memory_format=torch.contiguous_format)
     model.eval()
     return records
 

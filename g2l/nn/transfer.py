@@ -155,12 +155,12 @@ def classify(model: PreTrainedModel, images: Images, preprocessing: Preprocessin
     Returns:
         (N,) class ids.
     """
-    model.to(pick_device())  # type: ignore[arg-type]
+    model.to(pick_device())
     parts = [
         predict(model, images[i : i + BATCH], preprocessing).argmax(dim=1).cpu()
         for i in range(0, len(images), BATCH)
     ]
-    model.to("cpu")  # type: ignore[arg-type]
+    model.to("cpu")
     ids: Indices = torch.cat(parts).numpy()
     return ids
 
@@ -203,7 +203,7 @@ def _probe(start: Start, *, seed: int, on_progress: Progress | None) -> tuple[Fi
     """Features of the frozen body, a logistic regression on them, and its weights as the head."""
     model = start.model().eval()
     started, device = time.perf_counter(), pick_device()
-    model.to(device)  # type: ignore[arg-type]
+    model.to(device)
     parts = []
     for i in range(0, len(start.images), BATCH):
         with torch.inference_mode():
@@ -212,7 +212,7 @@ def _probe(start: Start, *, seed: int, on_progress: Progress | None) -> tuple[Fi
         if on_progress:
             on_progress(min(i + BATCH, len(start.images)), len(start.images))
     speed = len(start.images) / (time.perf_counter() - started)
-    model.to("cpu")  # type: ignore[arg-type]
+    model.to("cpu")
     probe = fit_probe(torch.cat(parts).numpy(), start.labels, start.n_classes, seed=seed)
     with torch.no_grad():
         head(model).weight.copy_(probe.weight)

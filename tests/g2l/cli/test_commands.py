@@ -196,8 +196,13 @@ def test_a_failed_job_ends_with_1_and_its_reason(g2l: Run, service: Scripted) ->
     service.in_turn(as_json(job("dataset", "failed", error=error)))
     done = g2l("jobs", "wait", "job_1")
     assert done.exit_code == 1
-    assert "error: No images: 0 of 3 could be read\n" in done.stderr
-    assert "g2l jobs retry job_1" in done.stderr
+    assert done.stderr.endswith("error: No images: 0 of 3 could be read\n")
+
+
+def test_a_job_that_lost_its_worker_can_be_tried_again(g2l: Run, service: Scripted) -> None:
+    error = {"type": "/problems/worker-lost", "title": "Lost", "detail": "3 times"}
+    service.in_turn(as_json(job("model", "failed", error=error)))
+    assert "g2l jobs retry job_1" in g2l("jobs", "wait", "job_1").stderr
 
 
 def test_a_missing_key_ends_with_a_hint(g2l: Run, service: Scripted) -> None:

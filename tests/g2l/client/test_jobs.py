@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from g2l.client import Client, Job, JobFailedError, UnreachableError, WaitTimeoutError
+from g2l.client import Client, Job, JobFailedError, Problem, UnreachableError, WaitTimeoutError
 from g2l.client.events import Event, parse
+from g2l.client.values import FieldError
 from tests.g2l.client.scripted import Answer, Scripted, as_json
 
 
@@ -122,3 +123,17 @@ def test_cancel_and_retry_post(client: Client, service: Scripted) -> None:
         ("POST", "/v1/jobs/job_1/cancel"),
         ("POST", "/v1/jobs/job_1/retry"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("detail", "shown"),
+    [
+        ("one mistake", "Refused: one mistake\n  at #/length: at most 16"),
+        ("at most 16", "Refused: at most 16\n  at #/length"),
+        ("#/length: at most 16", "Refused: #/length: at most 16"),
+    ],
+)
+def test_a_problem_says_nothing_twice(detail: str, shown: str) -> None:
+    assert (
+        str(Problem("/problems/x", "Refused", 422, detail, (FieldError("#/length", "at most 16"),))) == shown
+    )
