@@ -79,6 +79,7 @@ def rows(summary: JsonObject) -> dict[str, str]:
     if summary["transfer"] is not None:
         shown["target accuracy"] = interval(summary["transfer"]["accuracy"])
         shown["from scratch"] = interval(summary["transfer"]["scratch_accuracy"])
+        shown["fine-tuned model"] = f"{summary['transfer']['base_model_id']} (`g2l models pull` fetches it)"
     if summary["seconds"] is not None:
         shown["time"] = duration(summary["seconds"])
     shown["training speed"] = f"{metrics['images_per_second']:.0f} images/s"

@@ -95,7 +95,7 @@ def test_jobs_can_be_looked_at(g2l: Cli, tmp_path: Path) -> None:
 def test_run_refuses_what_the_service_refuses(g2l: Cli, tmp_path: Path) -> None:
     write_images(tmp_path / "pool", 8)
     done = g2l("run", "pool", "--length", "99", code=1)
-    assert "at #/labeling/length" in done.stderr
+    assert "#/labeling/length" in done.stderr
 
 
 @pytest.mark.slow
