@@ -52,6 +52,8 @@ def _expected(request: Request, error: Exception) -> Response:
 def _http_exception(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, ServiceError):  # FastAPI wraps what reading a body raises
         return _expected(request, error.__cause__)
+    if isinstance(error.__cause__, RecursionError):
+        return problems.response(_too_deep(request))
     status = getattr(error, "status_code", 500)
     code = _CODES.get(status, "bad-request" if status < 500 else "internal-error")
     detail = {
@@ -60,6 +62,11 @@ def _http_exception(request: Request, error: Exception) -> Response:
     }.get(status, str(getattr(error, "detail", "")))
     body = problems.problem(code, detail, instance=request.url.path)
     return problems.response(body, getattr(error, "headers", None))
+
+
+def _too_deep(request: Request) -> dict[str, Any]:
+    detail = "The body is nested too deeply to be read."
+    return problems.problem("invalid-request", detail, instance=request.url.path)
 
 
 def _replayed(request: Request, error: Exception) -> Response:

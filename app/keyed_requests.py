@@ -1,6 +1,5 @@
 """The dependency that gives a POST its idempotency key."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated
@@ -57,7 +56,12 @@ def _end(held: Keyed, request: Request, error: Exception) -> None:
         return
     headers = {"content-type": problems.MEDIA_TYPE}
     with suppress(IdempotencyInFlightError), transaction() as session:
-        held.settle(session, status=int(body["status"]), headers=headers, body=json.dumps(body))
+        held.settle(
+            session,
+            status=int(body["status"]),
+            headers=headers,
+            body=bytes(problems.response(body).body).decode(),
+        )
 
 
 IdempotentRequest = Annotated[Keyed, Depends(keyed, scope="function")]

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse
 
+from app.method_problems import METHOD
 from core.errors import ServiceError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -42,7 +43,7 @@ class Entry:
     about: str
 
 
-TABLE: Final[Mapping[str, Entry]] = {
+_SERVICE: Final[Mapping[str, Entry]] = {
     "bad-request": Entry(
         400, "The request is not valid HTTP for this endpoint", "Compare it with the endpoint in /docs."
     ),
@@ -122,9 +123,6 @@ TABLE: Final[Mapping[str, Entry]] = {
         "The detail names the stage and its job. Mend the cause, then retry the pipeline: "
         "it goes on with what is unfinished.",
     ),
-    "method-error": Entry(
-        422, "The method cannot serve this request", "The detail says which input could not be used, and why."
-    ),
     "internal-error": Entry(
         500,
         "The service made a mistake",
@@ -140,6 +138,10 @@ TABLE: Final[Mapping[str, Entry]] = {
         "The service is not ready",
         "One of database, broker, store and workers is not there; `checks` says which.",
     ),
+}
+TABLE: Final[Mapping[str, Entry]] = {
+    **_SERVICE,
+    **{code: Entry(422, title, about) for code, (title, about) in METHOD.items()},
 }
 UNKNOWN: Final = TABLE["method-error"]
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Spec(BaseModel):
@@ -11,7 +11,17 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("NUL characters cannot be stored; leave them out")
+    return text
+
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_without_nul),
+]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Length = Annotated[int, Field(ge=1, le=16)]
 AnchorCount = Annotated[int, Field(ge=2, le=4096)]
@@ -19,7 +29,7 @@ Epochs = Annotated[int, Field(ge=1, le=10_000)]
 ImageSize = Annotated[int, Field(ge=8, le=1024)]
 BatchSize = Annotated[int, Field(ge=1, le=4096)]
 LearningRate = Annotated[float, Field(gt=0, le=10)]
-LabelBudget = Annotated[int, Field(ge=1)]
+LabelBudget = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Metric = Literal["euclidean", "hellinger", "jensen-shannon"]
 Prefer = Literal["far", "near", "explain"]
 BuiltInEmbedder = Literal["patch-kmeans", "anchor-network", "identity"]
