@@ -14,7 +14,8 @@ from core.db.session import transaction
 from core.settings import get_settings
 from workers import identity, runner
 
-DEAF_AFTER = timedelta(seconds=15)  # a job that waited so long while we were idle never reached our ears
+SEEK_SECONDS = 3.0
+DEAF_AFTER = timedelta(seconds=10)  # a job that waited so long while we were idle never reached our ears
 
 _log = structlog.get_logger()
 
@@ -54,7 +55,7 @@ class Presence:
             session.execute(row.on_conflict_do_update(index_elements=["id"], set_={"beat_at": func.now()}))
 
     def _seek(self) -> None:
-        while not self._over.wait(5.0):
+        while not self._over.wait(SEEK_SECONDS):
             if runner.is_idle():
                 try:
                     if (job_id := self._overlooked()) is not None:

@@ -49,5 +49,6 @@ def upload(service: Service, body: bytes, filename: str = "pool.zip") -> Upload:
     return Upload(id=id_, filename=filename, sha256=sha256(body).hexdigest(), bytes=len(body))
 
 
-def submit_dataset(service: Service, members: dict[str, bytes], name: str = "pool") -> str:
-    return service.submit("dataset", DatasetSpec(name=name, upload=upload(service, zipped(members))))
+def submit_dataset(service: Service, members: dict[str, bytes], name: str = "pool", *, hint: bool = True) -> str:
+    spec = DatasetSpec(name=name, upload=upload(service, zipped(members)))
+    return service.submit("dataset", spec, hint=hint)

@@ -1,6 +1,5 @@
 """Jobs asked for as the API asks for them, and worker processes to run them."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pydantic import BaseModel
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, text
 
 from core.artifacts import Store
 from core.db.jobs import Job, JobEvent, JobLog, Worker
@@ -53,6 +52,15 @@ class WorkerProcess:
         self.process.kill()
         self.process.wait()
 
+    def end(self) -> None:
+        """However far it has come."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
     def child(self) -> int | None:
         """The process of the job that runs."""
         found = subprocess.run(
@@ -79,7 +87,7 @@ class Service:
 
     def worker(self, queues: str = "cpu,gpu") -> WorkerProcess:
         worker = WorkerProcess(self.home / "worker.log", queues)
-        self._stack.callback(worker.kill)
+        self._stack.callback(worker.end)
         return worker
 
     def submit(self, kind: Kind, spec: BaseModel, *, hint: bool = True) -> str:
@@ -142,6 +150,15 @@ class Service:
     def live_workers(self) -> int:
         return self.count(Worker)
 
+    def stop_workers(self) -> None:
+        """Stop all that were started."""
+        self._stack.close()
+
+    def forget_dead_workers(self) -> None:
+        """What the sweep does after a minute."""
+        with transaction() as session:
+            session.execute(delete(Worker).where(Worker.beat_at < func.now() - text("interval '2 seconds'")))
+
     def half_made(self) -> list[Path]:
         """What lies about in the store that no resource owns."""
         return [path for part in ("work", "uploads") for path in (self.store.root / part).rglob("*")]
@@ -154,6 +171,3 @@ def alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
 
-
-def environment() -> dict[str, str]:
-    return dict(os.environ)
