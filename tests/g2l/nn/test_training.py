@@ -1,0 +1,129 @@
+"""The loop itself: repeatable, resumable, stoppable, and honest when it fails."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from g2l.nn.checkpoints import CheckpointMismatch
+from g2l.nn.images import fit_preprocessing
+from g2l.nn.objectives import objective
+from g2l.nn.training import Recipe, Task, TrainingDiverged, epoch_order, fit
+from g2l.nn.zoo import build
+from tests.g2l.nn.samples import Labelled
+
+RECIPE = Recipe(epochs=3, batch_size=32, learning_rate=3e-3, seed=7)
+Weights = dict[str, torch.Tensor]
+
+
+class Stop(Exception):
+    """What a cancelled job raises from its progress."""
+
+
+def task_of(data: Labelled) -> Task:
+    rows = np.arange(len(data.labels))
+    aim, preprocessing = objective(data.labels, n_classes=10), fit_preprocessing(data.images)
+    return Task(data.images, aim, preprocessing, rows[20:], rows[:20])
+
+
+def train(
+    task: Task, recipe: Recipe = RECIPE, *, checkpoint: Path | None = None, stop_at: int = -1
+) -> Weights:
+    def progress(done: int, total: int) -> None:
+        assert 0 < done <= total
+        if 0 < stop_at <= done:
+            raise Stop
+
+    model = build("resnet-tiny", n_outputs=10, channels=1, image_size=8, seed=recipe.seed)
+    fit(model, task, recipe, on_progress=progress, checkpoint=checkpoint)
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def equal(one: Weights, other: Weights) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_equal_runs_give_equal_weights_whatever_the_global_generator(digits: Labelled) -> None:
+    task = task_of(digits.first(120))
+    torch.manual_seed(1)
+    one = train(task)
+    torch.manual_seed(2)
+    assert equal(one, train(task))
+    assert not equal(one, train(task, replace(RECIPE, seed=8)))
+
+
+@pytest.mark.parametrize("stop_at", [130, 250])  # images: in the second and in the third epoch of 100
+def test_a_resumed_run_gives_bit_equal_weights(digits: Labelled, tmp_path: Path, stop_at: int) -> None:
+    task, checkpoint = task_of(digits.first(120)), tmp_path / "checkpoint.pt"
+    whole = train(task)
+    with pytest.raises(Stop):
+        train(task, checkpoint=checkpoint, stop_at=stop_at)
+    assert checkpoint.exists()
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)  # the checkpoint's count is restored: with another, sums round otherwise
+    try:
+        resumed = train(task, checkpoint=checkpoint)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert equal(whole, resumed)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_finished_checkpoint_gives_the_result_without_training(digits: Labelled, tmp_path: Path) -> None:
+    task, checkpoint = task_of(digits.first(60)), tmp_path / "checkpoint.pt"
+    whole = train(task, checkpoint=checkpoint)
+    assert equal(whole, train(task, checkpoint=checkpoint, stop_at=1))
+
+
+def test_a_checkpoint_of_another_training_is_refused(digits: Labelled, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    recipe = replace(RECIPE, epochs=1)
+    train(task_of(digits.first(60)), recipe, checkpoint=checkpoint)
+    with pytest.raises(CheckpointMismatch):
+        train(task_of(digits.first(60)), replace(recipe, learning_rate=1e-3), checkpoint=checkpoint)
+    with pytest.raises(CheckpointMismatch):
+        train(task_of(digits.first(61)), recipe, checkpoint=checkpoint)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(digits: Labelled) -> None:
+    with pytest.raises(TrainingDiverged, match=r"learning rate of 1e\+30") as caught:
+        train(task_of(digits.first(60)), replace(RECIPE, learning_rate=1e30))
+    assert caught.value.field == "learning_rate"
+
+
+def test_records_tell_what_happened(digits: Labelled) -> None:
+    model = build("resnet-tiny", n_outputs=10, channels=1, image_size=8)
+    records = fit(model, task_of(digits.first(320)), replace(RECIPE, epochs=4))
+    assert [record.epoch for record in records] == [1, 2, 3, 4]
+    assert records[-1].loss < records[0].loss
+    assert records[-1].train_accuracy > records[0].train_accuracy
+    assert all(record.images_per_second > 0 and 0 <= (record.accuracy or 0) <= 1 for record in records)
+    assert not model.training
+
+
+def test_each_epoch_sees_every_image_in_its_own_order(digits: Labelled) -> None:
+    task = task_of(digits.first(100))
+    orders = [epoch_order(task, replace(RECIPE, repeats=2), epoch) for epoch in range(2)]
+    assert all(np.array_equal(np.sort(order), np.repeat(task.train, 2)) for order in orders)
+    assert not np.array_equal(orders[0], orders[1])
+
+
+def test_balanced_epochs_draw_classes_evenly() -> None:
+    labels = np.array([0] * 90 + [1] * 8 + [2] * 2)
+    images = np.zeros((100, 8, 8, 1), np.uint8)
+    task = Task(images, objective(labels), fit_preprocessing(images), np.arange(100), np.arange(0))
+    drawn = epoch_order(task, replace(RECIPE, balanced=True), 0)
+    assert sorted(np.bincount(labels[drawn])) == [33, 33, 34]
+    assert np.bincount(drawn, minlength=100)[90:98].min() >= 4  # 33 draws go four times over eight images
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_training_on_cuda_learns_and_comes_back(digits: Labelled) -> None:
+    model = build("resnet-tiny", n_outputs=10, channels=1, image_size=8)
+    records = fit(model, task_of(digits.first(320)), replace(RECIPE, epochs=4))
+    assert records[-1].loss < records[0].loss
+    assert model.device.type == "cpu"
