@@ -34,7 +34,7 @@ METHOD: Final[dict[str, tuple[str, str]]] = {
     ),
     "bad-arrays": (
         "The arrays are not a dataset",
-        "An .npz holds `images` (N x H x W or N x H x W x C, uint8 or uint16) or `embeddings` (N x D, floats), "
+        "An .npz holds `images` (N x H x W [x C], uint8 or uint16) or `embeddings` (N x D, floats), "
         "and `labels` (N) if there are any.",
     ),
     "embeddings-not-finite": (
