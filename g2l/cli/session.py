@@ -6,7 +6,7 @@ answers at the service's address; 130 interrupted.
 
 import inspect
 from collections.abc import Callable
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
 from typing import TYPE_CHECKING, Annotated, Concatenate, ParamSpec
 
 import typer
@@ -129,24 +129,22 @@ def command(
 
 
 def _with_common_options(function: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
-    @wraps(function)
-    def run(
-        *, as_json: bool, url: str | None, api_key: str | None, **given: object
-    ) -> None:  # what typer parsed
-        session = Session(url, api_key, as_json=as_json)
-        work = lambda: function(session, **given)  # type: ignore[call-arg,arg-type]  # noqa: E731
-        raise typer.Exit(session.attempt(work))
+    own: Callable[..., None] = function
 
-    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-    common = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, default, annotation in (
-            ("as_json", False, AsJson),
-            ("url", None, Url),
-            ("api_key", None, ApiKey),
-        )
-    ]
-    parameters = [*own, *common]
+    @wraps(function)
+    def run(*, as_json: bool, url: str | None, api_key: str | None, **given: object) -> None:
+        session = Session(url, api_key, as_json=as_json)
+        raise typer.Exit(session.attempt(partial(own, session, **given)))
+
+    # Typer reads a command's options from its signature: here the function's, less the session, and ours.
+    parameters = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    for name, default, annotation in (
+        ("as_json", False, AsJson),
+        ("url", None, Url),
+        ("api_key", None, ApiKey),
+    ):
+        kind = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(inspect.Parameter(name, kind, default=default, annotation=annotation))
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run

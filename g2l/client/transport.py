@@ -58,7 +58,11 @@ class Transport:
 
     def json(self, method: str, path: str, **options: Any) -> JsonObject:
         """Send a request and parse the object that answers; options as of `request`."""
-        body: JsonObject = self.request(method, path, **options).json()
+        response = self.request(method, path, **options)
+        try:
+            body: JsonObject = response.json()
+        except ValueError:
+            raise ApiError(_unexpected(response, "The answer is no JSON")) from None
         return body
 
     def request(
@@ -188,10 +192,13 @@ def _problem(response: httpx.Response) -> Problem:
         body = None
     if isinstance(body, dict) and "title" in body:
         return Problem.from_json({"status": response.status_code, **body})
-    title = f"{response.status_code} {response.reason_phrase}"
-    return Problem(
-        "about:blank", title, response.status_code, f"{response.url} answered: {text[:200].strip()}"
-    )
+    return _unexpected(response, f"{response.status_code} {response.reason_phrase}")
+
+
+def _unexpected(response: httpx.Response, title: str) -> Problem:
+    start = response.text[:200].strip()
+    detail = f"{response.url} answered: {start} (is a g2l service at this address?)"
+    return Problem("about:blank", title, response.status_code, detail)
 
 
 def _given(params: Params | None) -> Params:

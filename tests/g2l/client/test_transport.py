@@ -80,6 +80,12 @@ def test_an_error_that_is_no_problem_is_still_told(client: Client, service: Scri
     assert caught.value.status == 403
 
 
+def test_another_kind_of_service(client: Client, service: Scripted) -> None:
+    service.in_turn(Answer(b"<h1>It works!</h1>"))
+    with pytest.raises(ApiError, match=r"It works!.*is a g2l service at this address"):
+        client.datasets.get("ds_1")
+
+
 def test_nobody_there() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
