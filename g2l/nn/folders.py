@@ -1,6 +1,7 @@
 """What a model folder must look like before anything in it is loaded."""
 
 import json
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -126,6 +127,12 @@ def model_class(config: dict[str, Any]) -> str:
     if not isinstance(given, list) or given[0] not in allowed:
         raise UnsupportedModel(f"got architectures {given!r}; with {kind} give one of {', '.join(allowed)}")
     return str(given[0])
+
+
+def stored_weights(folder: Path) -> int:
+    """How many numbers the weights file holds, by its header."""
+    with safe_open(folder / WEIGHTS, framework="pt") as file:
+        return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
 
 
 def _require_weights(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -20,6 +21,7 @@ from g2l.nn.folders import (
     model_class,
     read_json,
     require_model_folder,
+    stored_weights,
 )
 from g2l.nn.images import Preprocessing
 
@@ -27,6 +29,20 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # if
 IMAGENET_SIDE = 224
 BILINEAR = 2  # Pillow's number for it
 NAMED_TENSORS = 5  # in an error
+MOST_MISSING = 1.5  # times the stored weights; a pooler may be missing, and no more
+
+# What transformers raises, in one place or another, for configurations that make no sense.
+_BUILD_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    StrictDataclassError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -113,6 +129,9 @@ def load_model(folder: Path) -> LoadedModel:
     name = model_class(config_json)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with torch.device("meta"):
+            wanted = getattr(transformers, name)(config).num_parameters()
+        _require_size(folder, name, wanted)
         with quiet(), torch.random.fork_rng(devices=[]):
             model, report = getattr(transformers, name).from_pretrained(
                 folder,
@@ -124,7 +143,9 @@ def load_model(folder: Path) -> LoadedModel:
                 ignore_mismatched_sizes=True,  # reported below, all at once
                 output_loading_info=True,
             )
-    except (ValueError, TypeError, RuntimeError, KeyError, AttributeError, OSError, ImportError) as error:
+    except ForeignWeights:
+        raise
+    except _BUILD_ERRORS as error:
         raise UnsupportedModel(f"transformers cannot build a {name} from this: {error}") from error
     _require_own_weights(name, report)
     classifier = "ForImageClassification" in name
@@ -172,6 +193,7 @@ def load_preprocessing(folder: Path, config: Mapping[str, Any]) -> Preprocessing
             colour = channels == len(IMAGENET_MEAN)
             mean = _floats(processor.get("image_mean") or (IMAGENET_MEAN if colour else [0.5] * channels))
             std = _floats(processor.get("image_std") or (IMAGENET_STD if colour else [0.5] * channels))
+        factor = float(processor.get("rescale_factor", 1 / 255))
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise NotAModelFolder(f"{PREPROCESSOR} cannot be understood: {error!r}") from error
     if len(mean) != channels or len(std) != channels or min(std) <= 0:
@@ -179,7 +201,6 @@ def load_preprocessing(folder: Path, config: Mapping[str, Any]) -> Preprocessing
             f"{PREPROCESSOR} has {len(mean)} means and {len(std)} deviations (all above 0 wanted) "
             f"for {channels} channels"
         )
-    factor = float(processor.get("rescale_factor", 1 / 255))
     return Preprocessing(size=size, mean=mean, std=std, bits=16 if factor < 1 / 4096 else 8)
 
 
@@ -189,7 +210,7 @@ def _floats(values: Iterable[Any]) -> tuple[float, ...]:
 
 def _size(processor: Mapping[str, Any], fallback: Any) -> tuple[int, int]:
     given = processor.get("crop_size") if processor.get("do_center_crop") else None
-    given = given or processor.get("size") or fallback
+    given = given or processor.get("size", fallback)
     if isinstance(given, Mapping):
         side = given.get("shortest_edge")
         given = (given["height"], given["width"]) if side is None else side
@@ -197,6 +218,13 @@ def _size(processor: Mapping[str, Any], fallback: Any) -> tuple[int, int]:
     if not (1 <= int(height) <= 4096 and 1 <= int(width) <= 4096):
         raise ValueError(f"a size of {height} by {width} pixels")
     return int(height), int(width)
+
+
+def _require_size(folder: Path, name: str, wanted: int) -> None:
+    """Weights that the file lacks would be made up in memory before they could be reported."""
+    stored = stored_weights(folder)
+    if wanted > MOST_MISSING * stored:
+        raise ForeignWeights(f"{name} has {wanted} weights by its configuration and the file holds {stored}")
 
 
 def _require_own_weights(name: str, report: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ def test_weights_are_a_function_of_the_seed_and_leave_the_global_generator_alone
 
 def test_images_smaller_than_the_stride_are_refused_with_a_cure() -> None:
     with pytest.raises(
-        ArchitectureTooDeep, match="at least 32 pixels and image_size is 16.*resnet-tiny"
+        ArchitectureTooDeep, match=r"at least 32 pixels and image_size is 16.*resnet-tiny"
     ) as caught:
         build("convnextv2-atto", n_outputs=2, image_size=16)
     assert (caught.value.code, caught.value.field) == ("architecture-too-deep", "image_size")

@@ -1,0 +1,137 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from g2l.nn import fine_tune
+from g2l.nn.fine_tune import FEWEST_STEPS, LEARNING_RATES, with_enough_steps
+from g2l.nn.models import save_model
+from g2l.nn.pretrain import pretrain
+from g2l.nn.training import Recipe
+from g2l.nn.transfer import TransferError, TransferResult, transfer
+from tests.g2l.nn.samples import Labelled, noise, save_random_model
+
+NAMES = list("0123456789")
+
+
+def run(
+    digits: Labelled, *, n_train: int = 100, test_labels: np.ndarray | None = None, **options: object
+) -> TransferResult:
+    truth = digits.labels[1200:1500] if test_labels is None else test_labels
+    settings = {"class_names": NAMES, "epochs": 4, "flip": False, **options}
+    return transfer(
+        digits.images[:n_train],
+        digits.labels[:n_train],
+        digits.images[1200:1500],
+        truth,
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="module")
+def source(digits: Labelled, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that was trained to tell even digits from odd ones."""
+    trained = pretrain(
+        digits.images[200:1200], digits.labels[200:1200] % 5, epochs=5, batch_size=32, flip=False
+    )
+    folder = tmp_path_factory.mktemp("source")
+    save_model(
+        folder,
+        trained.model,
+        labels=list("01234"),
+        preprocessing=trained.preprocessing,
+        card="# Source\n",
+        provenance={},
+    )
+    return folder
+
+
+@pytest.mark.parametrize("method", ["fine-tune", "linear-probe"])
+def test_a_source_beats_chance_by_far_and_gives_a_model(digits: Labelled, source: Path, method: str) -> None:
+    seen: list[tuple[int, int]] = []
+    result = run(
+        digits,
+        init=source,
+        method=method,
+        batch_size=16,
+        on_progress=lambda done, total: seen.append((done, total)),
+    )
+    accuracy = result.evaluation.accuracy
+    assert accuracy.low > 0.3  # chance is 0.1
+    assert accuracy.low < accuracy.value < accuracy.high
+    assert sum(map(sum, result.evaluation.confusion)) == result.n_test == 300
+    assert result.n_train == 100
+    assert seen == sorted(seen)
+    assert seen[-1][0] == seen[-1][1]
+    assert result.model.config.num_labels == 10
+    if method == "fine-tune":
+        assert result.learning_rate in LEARNING_RATES
+        assert [record.epoch for record in result.learning_curve] == [1, 2, 3, 4]
+    else:
+        assert (result.learning_rate, result.learning_curve) == (None, [])
+
+
+def test_the_head_starts_anew_and_the_body_from_the_source(digits: Labelled, source: Path) -> None:
+    tuned = run(digits, init=source, learning_rate=1e-9, epochs=1)
+    probed = run(digits, init=source, method="linear-probe")
+    assert tuned.evaluation.accuracy.value < 0.4  # a head of small random weights, not trained
+    name = "resnet.encoder.stages.0.layers.0.layer.0.convolution.weight"
+    assert torch.allclose(tuned.model.state_dict()[name], probed.model.state_dict()[name], atol=1e-6)
+
+
+def test_nothing_is_chosen_by_the_test_labels(digits: Labelled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fine_tune, "FEWEST_STEPS", 40)  # fourteen trainings: short ones will do
+    shuffled = np.random.default_rng(0).permutation(digits.labels[1200:1500])
+    honest, lied_to = (run(digits, n_train=60, batch_size=8, test_labels=truth) for truth in (None, shuffled))
+    assert honest.learning_rate == lied_to.learning_rate
+    weights = lied_to.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in honest.model.state_dict().items())
+    assert honest.evaluation.accuracy.value > lied_to.evaluation.accuracy.value
+
+
+def test_one_image_a_class_trains_at_the_default_rate(digits: Labelled) -> None:
+    rows = np.array([np.flatnonzero(digits.labels == label)[0] for label in range(10)])
+    result = transfer(
+        digits.images[rows],
+        digits.labels[rows],
+        digits.images[:50],
+        digits.labels[:50],
+        class_names=NAMES,
+        epochs=2,
+    )
+    assert result.learning_rate == LEARNING_RATES[1]
+    assert result.learning_curve[-1].loss < result.learning_curve[0].loss
+
+
+@pytest.mark.parametrize(("n_images", "epochs"), [(5, 1), (10, 10), (100, 10), (5000, 10)])
+def test_small_budgets_get_enough_steps_and_large_ones_no_more_than_asked(n_images: int, epochs: int) -> None:
+    recipe = with_enough_steps(Recipe(epochs=epochs, batch_size=32, learning_rate=1e-3), n_images)
+    steps = epochs * recipe.repeats * n_images / 32
+    assert steps >= FEWEST_STEPS
+    assert recipe.repeats == 1 or steps - epochs * n_images / 32 < FEWEST_STEPS
+
+
+def test_grey_targets_take_a_source_of_three_channels(tmp_path: Path) -> None:
+    folder = save_random_model(tmp_path / "model", channels=3, side=16)
+    images = noise(8, 16, 1)
+    result = transfer(
+        images,
+        np.arange(8) % 2,
+        images,
+        np.arange(8) % 2,
+        class_names=["a", "b"],
+        init=folder,
+        method="linear-probe",
+    )
+    assert result.preprocessing.channels == 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [([0, 0, 0, 0], "no training image"), ([0, 1, 2, 0], "there are 2 classes"), ([0, 1], "for 4")],
+)
+def test_labels_that_do_not_fit_are_refused(labels: list[int], reason: str) -> None:
+    images = noise(4, 8, 1)
+    with pytest.raises(TransferError, match=reason):
+        transfer(images, np.array(labels), images, np.array([0, 1, 0, 1]), class_names=["a", "b"])
