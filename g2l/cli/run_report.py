@@ -32,11 +32,11 @@ def fetch(client: "Client", job: Job, folder: Path, reporter: Reporter) -> JsonO
     labels_id, model_id = made["labeling_id"], made["model_id"]
 
     def on_progress(file: str, here: int, total: int) -> None:
-        reporter.update(Status("download", file, here, total, "bytes"))
+        reporter.update(Status("download", "model", here, total, "bytes"))
 
     client.models.pull(model_id, folder, on_progress=on_progress)
+    reporter.update(Status("download", "labels"))
     for format_ in ("parquet", "csv"):
-        reporter.update(Status("download", f"labels.{format_}"))
         client.labelings.save_labels(labels_id, folder / f"labels.{format_}", format_)
     reporter.update(Status("download", ended="done"))
     summary = {
