@@ -1,7 +1,10 @@
 """Who waits for a job hears of its changes: one LISTEN a process, a poll behind it, fanned out to asyncio."""
 
 import asyncio
+import selectors
+import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -29,6 +32,7 @@ class Changes:
         self._thread = threading.Thread(target=self._run, name="changes", daemon=True)
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._tell_to_stop, self._told_to_stop = socket.socketpair()
 
     def start(self) -> None:
         """Begin, on the running event loop."""
@@ -43,7 +47,14 @@ class Changes:
     def stop(self) -> None:
         """End every wait; from any thread, or from a signal handler."""
         self._stop.set()
+        self._tell_to_stop.send(b"\0")
         self._wake(list(self._waiters))
+
+    def join(self) -> None:
+        """Wait for the thread to end."""
+        self._thread.join(timeout=5)
+        self._tell_to_stop.close()
+        self._told_to_stop.close()
 
     @contextmanager
     def watch(self, job_id: str) -> Iterator[asyncio.Event]:
@@ -78,15 +89,22 @@ class Changes:
                     logger.warning("not listening to the database", error=str(error))
 
     def _listen(self, url: str) -> None:
-        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+        with (
+            psycopg.connect(url, autocommit=True, connect_timeout=5) as connection,
+            selectors.DefaultSelector() as selector,
+        ):
             connection.execute(f"LISTEN {CHANNEL}")
+            for source in (connection, self._told_to_stop):
+                selector.register(source, selectors.EVENT_READ)
             self._wake(list(self._waiters))  # for what was announced while nobody listened
+            due = 0.0
             while not self._stop.is_set():
-                self._poll()
-                for notice in connection.notifies(timeout=PERIOD):
+                if time.monotonic() >= due:
+                    self._poll()
+                    due = time.monotonic() + PERIOD
+                selector.select(max(0.0, due - time.monotonic()))
+                for notice in connection.notifies(timeout=0):
                     self._wake([notice.payload])
-                    if self._stop.is_set():
-                        return
 
     def _poll(self) -> None:
         with self._lock:

@@ -37,9 +37,10 @@ class ReadSession:
 
 
 def reading() -> Iterator[ReadSession]:
-    """A read-only transaction; a connection is taken at the first query."""
-    with Session(get_engine(), expire_on_commit=False) as session, session.begin():
-        session.connection(execution_options={"postgresql_readonly": True})
+    """A read-only transaction, which takes a connection at the endpoint's first query."""
+    # Not before: connections would wait for threads while threads wait for connections.
+    engine = get_engine().execution_options(postgresql_readonly=True)
+    with Session(engine, expire_on_commit=False) as session, session.begin():
         yield ReadSession(session)
 
 

@@ -24,6 +24,7 @@ MEDIA_TYPES = {
     ".safetensors": "application/octet-stream",
     ".md": "text/markdown; charset=utf-8",
     ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
 }
 
 

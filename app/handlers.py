@@ -33,6 +33,8 @@ def install(app: FastAPI) -> None:
 def problem_of(request: Request, error: Exception) -> dict[str, Any] | None:
     """The problem of an error that says something of the request; None for any other."""
     if isinstance(error, RequestValidationError):
+        if all(entry["loc"][:1] == ("path",) for entry in error.errors()):
+            return problems.problem("not-found", _nothing_at(request), instance=request.url.path)
         errors = pointers.field_errors(error.errors(), error.body)
         detail = "; ".join(f"{e['pointer']}: {e['detail']}" for e in errors[:3])
         return problems.problem("invalid-request", detail, instance=request.url.path, errors=errors)
@@ -57,11 +59,15 @@ def _http_exception(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
     code = _CODES.get(status, "bad-request" if status < 500 else "internal-error")
     detail = {
-        404: f"There is nothing at {request.url.path}.",
+        404: _nothing_at(request),
         405: f"{request.url.path} does not take {request.method}.",
     }.get(status, str(getattr(error, "detail", "")))
     body = problems.problem(code, detail, instance=request.url.path)
     return problems.response(body, getattr(error, "headers", None))
+
+
+def _nothing_at(request: Request) -> str:
+    return f"There is nothing at {request.url.path}."
 
 
 def _too_deep(request: Request) -> dict[str, Any]:

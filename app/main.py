@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from app import handlers, problems
@@ -92,7 +93,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             yield
         finally:
             changes.stop()
-            sender.stop()
+            await run_in_threadpool(sender.stop)
+            await run_in_threadpool(changes.join)
 
 
 @contextmanager

@@ -85,8 +85,10 @@ def _require_unique(inputs: Inputs, names: list[tuple[str, str]]) -> None:
     taken: dict[str, str] = {}
     for where, name in names:
         (cleaned,) = clean_names([name])
-        earlier = taken.setdefault(cleaned, name)
-        if cleaned.strip("_") == "":
+        if not cleaned.strip("_"):
             inputs.refuse(where, f"{name!a} has no letter or digit of A-Z, a-z, 0-9; give it one.")
-        elif list(taken).index(cleaned) != len(taken) - 1 or earlier is not name:
-            inputs.refuse(where, f"{name!a} is written {cleaned}, as {earlier!a} is; give each its own name.")
+        elif cleaned in taken:
+            earlier = ascii(taken[cleaned])
+            inputs.refuse(where, f"{name!a} is written {cleaned}, as {earlier} is; give each its own name.")
+        else:
+            taken[cleaned] = name

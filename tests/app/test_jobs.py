@@ -18,10 +18,10 @@ from core.jobs.transitions import Claim, Progress
 from tests.app.conftest import Api
 from tests.app.made import Maker
 
-FIELDS = set(
-    "id kind state stage progress eta_seconds attempt created_at started_at finished_at error result parent_id "
-    "children spec".split()
-)
+FIELDS = {
+    *("id", "kind", "state", "stage", "progress", "eta_seconds", "attempt", "created_at", "started_at"),
+    *("finished_at", "error", "result", "parent_id", "children", "spec"),
+}
 
 
 @pytest.fixture(scope="module")

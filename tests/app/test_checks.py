@@ -1,0 +1,220 @@
+"""What can be known at POST is refused at POST, with a pointer to the field (API.md, Rules)."""
+
+from typing import Any
+
+import pytest
+
+from app.checks.models import SMALLEST_IMAGE
+from core.specs.models import Architecture
+from tests.app.conftest import Api
+from tests.app.made import Maker
+
+
+@pytest.fixture(scope="module")
+def ids(make: Maker) -> dict[str, str]:
+    """One of everything that requests name."""
+    emb = make.embedder()
+    vectors, other_vectors = make.embeddings(16), make.embeddings(8)
+    identity = make.embedder(kind="identity", dim=16, channels=16)
+    pool = make.dataset({"cat": 60, "dog-s": 60})
+    anchors = make.anchor_set(emb, k=4)
+    labeling = make.labeling(pool, anchors)
+    vector_anchors = make.anchor_set(identity, k=4)
+    return {
+        "pool": pool,
+        "grey": make.dataset(channels=1),
+        "bands": make.dataset(channels=5),
+        "more_bands": make.dataset(channels=7),
+        "unlabelled": make.dataset({}, n_items=100),
+        "one_class": make.dataset({"cat": 12}),
+        "single": make.dataset({"cat": 12, "dog": 1}),
+        "vectors": vectors,
+        "other_vectors": other_vectors,
+        "emb": emb,
+        "identity": identity,
+        "anc": anchors,
+        "vector_anc": vector_anchors,
+        "lab": labeling,
+        "k_means": make.labeling(pool, soft=False),
+        "same": make.labeling(pool, n_classes=1),
+        "vector_lab": make.labeling(vectors, vector_anchors),
+        "mdl": make.model(),
+        "bands_mdl": make.model(channels=5),
+    }
+
+
+def _filled(value: Any, ids: dict[str, str]) -> Any:
+    """A body with `$name` in place of ids."""
+    if isinstance(value, str) and value.startswith("$"):
+        return ids[value[1:]]
+    if isinstance(value, dict):
+        return {name: _filled(entry, ids) for name, entry in value.items()}
+    return [_filled(entry, ids) for entry in value] if isinstance(value, list) else value
+
+
+def _two(**second: Any) -> list[dict[str, Any]]:
+    return [{"name": "a", "dataset_id": "$pool"}, {"name": "b", "dataset_id": "$grey"} | second]
+
+
+def _found(dataset_id: str, k: int) -> dict[str, Any]:
+    return {"discover": {"dataset_id": dataset_id, "k": k}}
+
+
+GIVEN = {"anchor_set_id": "$anc"}
+ACCEPTED: list[tuple[str, dict[str, Any]]] = [
+    ("anchor-sets", _found("$pool", 120)),
+    (
+        "anchor-sets",
+        {"discover": {"dataset_id": "$pool", "k": 2, "names": ["a b", "a c"]}, "fit_on": "$grey"},
+    ),
+    ("anchor-sets", _found("$pool", 4) | {"embedder": "$mdl", "metric": "hellinger"}),
+    ("anchor-sets", _found("$grey", 4) | {"embedder": "$emb"}),
+    ("anchor-sets", _found("$bands", 4)),
+    ("anchor-sets", _found("$vectors", 4) | {"embedder": "identity"}),
+    ("anchor-sets", _found("$vectors", 4) | {"embedder": "$identity"}),
+    ("anchor-sets", {"anchors": _two(), "embedder": "anchor-network"}),
+    ("anchor-sets", {"anchors": _two(dataset_id="$pool", **{"class": "dog-s"})}),
+    ("labelings", {"dataset_id": "$pool", "anchor_set_id": "$anc", "length": 4}),
+    ("labelings", {"dataset_id": "$grey", "anchor_set_id": "$anc", "prefer": "near", "ordered": False}),
+    ("labelings", {"dataset_id": "$vectors", "anchor_set_id": "$vector_anc"}),
+    ("labelings", {"method": "k-means", "dataset_id": "$pool", "n_classes": 120}),
+    ("labelings", {"method": "k-means", "dataset_id": "$vectors", "n_classes": 2, "embedder": "identity"}),
+    ("labelings", {"method": "shuffled", "labeling_id": "$lab"}),
+    ("models", {"labeling_id": "$lab", "heads": "positions", "targets": "hard"}),
+    ("models", {"labeling_id": "$lab", "targets": "soft"}),
+    ("models", {"labeling_id": "$k_means"}),
+    ("models", {"objective": "human-labels", "dataset_id": "$pool"}),
+    ("models", {"objective": "human-labels", "dataset_id": "$single"}),
+    ("transfers", {"dataset_id": "$pool", "model_id": "$mdl"}),
+    ("transfers", {"dataset_id": "$grey", "model_id": "$mdl", "arch": "resnet-tiny", "label_budget": 5}),
+    ("transfers", {"dataset_id": "$pool", "arch": "vit-tiny"}),
+    ("transfers", {"dataset_id": "$bands", "model_id": "$bands_mdl", "method": "linear-probe"}),
+    ("forecasts", {"dataset_id": "$unlabelled", "model_ids": ["$mdl"]}),
+    ("pipelines", {"dataset_id": "$pool"}),
+    ("pipelines", {"dataset_id": "$pool", "transfer": {"dataset_id": "$grey"}}),
+    ("pipelines", {"dataset_id": "$pool", "anchors": GIVEN, "labeling": {"length": 4}}),
+    ("pipelines", {"dataset_id": "$pool", "anchors": {"anchors": _two()}}),
+]
+
+POOL = {"dataset_id": "$pool"}
+KMEANS = {"method": "k-means", "n_classes": 2}
+REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
+    # What the ids name.
+    ("anchor-sets", _found("ds_none", 4), ["#/discover/dataset_id"]),
+    ("anchor-sets", _found("$mdl", 4), ["#/discover/dataset_id"]),
+    ("anchor-sets", _found("$pool", 4) | {"fit_on": ["$pool", "ds_x"]}, ["#/fit_on/1"]),
+    ("anchor-sets", _found("$pool", 4) | {"embedder": "none"}, ["#/embedder"]),
+    ("anchor-sets", _found("$pool", 4) | {"embedder": "$pool"}, ["#/embedder"]),
+    ("anchor-sets", _found("$mdl", 4) | {"embedder": "$mdl"}, ["#/discover/dataset_id"]),
+    ("anchor-sets", {"anchors": _two(dataset_id="ds_x")}, ["#/anchors/1/dataset_id"]),
+    ("labelings", {"dataset_id": "ds_x", "anchor_set_id": "anc_x"}, ["#/dataset_id", "#/anchor_set_id"]),
+    ("labelings", {"method": "shuffled", "labeling_id": "lab_x"}, ["#/labeling_id"]),
+    ("models", {"labeling_id": "lab_x"}, ["#/labeling_id"]),
+    ("transfers", {"dataset_id": "$pool", "model_id": "mdl_x"}, ["#/model_id"]),
+    ("forecasts", {"dataset_id": "$pool", "model_ids": ["$mdl", "mdl_x"]}, ["#/model_ids/1"]),
+    ("pipelines", {"dataset_id": "$pool", "transfer": {"dataset_id": "ds_x"}}, ["#/transfer/dataset_id"]),
+    # Bounds.
+    ("anchor-sets", _found("$pool", 121), ["#/discover/k"]),
+    ("pipelines", {"dataset_id": "$grey"}, ["#/anchors/discover/k"]),
+    ("labelings", {"dataset_id": "$pool", "anchor_set_id": "$anc", "length": 5}, ["#/length"]),
+    ("pipelines", {**POOL, "anchors": {"discover": {"k": 2}}, "labeling": {"length": 3}}, ["#/labeling/length"]),
+    ("pipelines", {**POOL, "anchors": GIVEN, "labeling": {"length": 5}}, ["#/labeling/length"]),
+    ("labelings", {"method": "k-means", "dataset_id": "$pool", "n_classes": 121}, ["#/n_classes"]),
+    ("models", {"labeling_id": "$lab", "arch": "convnextv2-atto", "image_size": 16}, ["#/image_size"]),
+    ("pipelines", {**POOL, "model": {"arch": "resnet-50", "image_size": 8}}, ["#/model/image_size"]),
+    ("transfers", {"dataset_id": "$pool", "arch": "resnet-18", "image_size": 8}, ["#/image_size"]),
+    # Anchors.
+    ("anchor-sets", {}, ["#"]),
+    ("anchor-sets", {"anchors": _two(), "discover": {"dataset_id": "$pool"}}, ["#"]),
+    ("anchor-sets", {"anchors": []}, ["#/anchors"]),
+    ("anchor-sets", {"anchors": _two()[:1]}, ["#/anchors"]),
+    ("anchor-sets", {"anchors": _two(name="a")}, ["#/anchors/1/name"]),
+    ("anchor-sets", {"anchors": [{**POOL, "name": "a-b"}, {**POOL, "name": "a b", "class": "cat"}]}, ["#/anchors/1/name"]),
+    ("anchor-sets", {"anchors": _two(name="é")}, ["#/anchors/1/name"]),
+    ("anchor-sets", {"anchors": _two(name=" ")}, ["#/anchors/1/name"]),
+    ("anchor-sets", {"anchors": _two(**{"class": "cow"})}, ["#/anchors/1/class"]),
+    ("anchor-sets", {"anchors": _two(dataset_id="$pool")}, ["#/anchors/1"]),
+    ("anchor-sets", {"discover": {"dataset_id": "$pool", "k": 2, "names": ["a", "a"]}}, ["#/discover/names/1"]),
+    ("anchor-sets", _found("$pool", 4) | {"fit_on": []}, ["#/fit_on"]),
+    ("anchor-sets", _found("$pool", 4) | {"embedder": "$emb", "fit_on": "$pool"}, ["#/fit_on"]),
+    ("anchor-sets", _found("$pool", 4) | {"embedder": "anchor-network"}, ["#/embedder"]),
+    ("labelings", {**KMEANS, **POOL, "embedder": "anchor-network"}, ["#/embedder"]),
+    ("pipelines", {**POOL, "anchors": {**GIVEN, "metric": "euclidean"}}, ["#/anchors/metric"]),
+    # Embeddings take only `identity`, of equal dimension; `identity` takes only them; nothing is trained on them.
+    ("anchor-sets", _found("$vectors", 4), ["#/embedder"]),
+    ("anchor-sets", _found("$vectors", 4) | {"embedder": "$mdl"}, ["#/embedder"]),
+    ("anchor-sets", _found("$pool", 4) | {"embedder": "identity"}, ["#/embedder"]),
+    ("anchor-sets", _found("$pool", 4) | {"embedder": "$identity"}, ["#/embedder"]),
+    ("anchor-sets", _found("$other_vectors", 4) | {"embedder": "$identity"}, ["#/embedder"]),
+    ("anchor-sets", _found("$vectors", 4) | {"embedder": "identity", "fit_on": "$other_vectors"}, ["#/embedder"]),
+    ("labelings", {"dataset_id": "$vectors", "anchor_set_id": "$anc"}, ["#/anchor_set_id"]),
+    ("labelings", {"dataset_id": "$pool", "anchor_set_id": "$vector_anc"}, ["#/anchor_set_id"]),
+    ("labelings", {"dataset_id": "$other_vectors", "anchor_set_id": "$vector_anc"}, ["#/anchor_set_id"]),
+    ("labelings", {**KMEANS, "dataset_id": "$vectors"}, ["#/embedder"]),
+    ("models", {"labeling_id": "$vector_lab"}, ["#/labeling_id"]),
+    ("models", {"objective": "human-labels", "dataset_id": "$vectors"}, ["#/dataset_id"]),
+    ("transfers", {"dataset_id": "$vectors", "model_id": "$mdl"}, ["#/dataset_id", "#/model_id"]),
+    ("forecasts", {"dataset_id": "$vectors", "model_ids": ["$mdl"]}, ["#/dataset_id"]),
+    ("pipelines", {"dataset_id": "$vectors"}, ["#/dataset_id"]),
+    ("pipelines", {"dataset_id": "$pool", "transfer": {"dataset_id": "$vectors"}}, ["#/transfer/dataset_id"]),
+    # Channels.
+    ("anchor-sets", _found("$bands", 4) | {"embedder": "$mdl"}, ["#/embedder"]),
+    ("anchor-sets", _found("$bands", 4) | {"fit_on": "$pool"}, ["#/embedder"]),
+    ("anchor-sets", _found("$bands", 4) | {"embedder": "$emb"}, ["#/embedder"]),
+    ("labelings", {"dataset_id": "$bands", "anchor_set_id": "$anc"}, ["#/anchor_set_id"]),
+    ("transfers", {"dataset_id": "$bands", "model_id": "$mdl"}, ["#/model_id"]),
+    ("transfers", {"dataset_id": "$more_bands", "model_id": "$bands_mdl"}, ["#/model_id"]),
+    ("forecasts", {"dataset_id": "$bands", "model_ids": ["$bands_mdl", "$mdl"]}, ["#/model_ids/1"]),
+    ("pipelines", {"dataset_id": "$pool", "transfer": {"dataset_id": "$bands"}}, ["#/transfer/dataset_id"]),
+    # Labels.
+    ("models", {"objective": "human-labels", "dataset_id": "$unlabelled"}, ["#/dataset_id"]),
+    ("models", {"objective": "human-labels", "dataset_id": "$one_class"}, ["#/dataset_id"]),
+    ("models", {"labeling_id": "$same", "targets": "hard"}, ["#/labeling_id"]),
+    ("models", {"labeling_id": "$k_means", "targets": "soft"}, ["#/targets"]),
+    ("models", {"labeling_id": "$k_means", "heads": "positions"}, ["#/heads"]),
+    ("transfers", {"dataset_id": "$unlabelled", "model_id": "$mdl"}, ["#/dataset_id"]),
+    ("transfers", {"dataset_id": "$one_class", "model_id": "$mdl"}, ["#/dataset_id"]),
+    ("transfers", {"dataset_id": "$single", "model_id": "$mdl"}, ["#/dataset_id"]),
+    ("pipelines", {"dataset_id": "$pool", "transfer": {"dataset_id": "$single"}}, ["#/transfer/dataset_id"]),
+    # Recipes.
+    ("transfers", {"dataset_id": "$pool", "model_id": "$mdl", "arch": "vit-tiny"}, ["#/arch"]),
+    ("transfers", {"dataset_id": "$pool", "method": "linear-probe"}, ["#/method"]),
+    ("forecasts", {"dataset_id": "$pool", "model_ids": []}, ["#/model_ids"]),
+    ("forecasts", {"dataset_id": "$pool", "model_ids": ["$mdl", "$mdl"]}, ["#/model_ids/1"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "body"), ACCEPTED, ids=lambda value: str(value)[:100])
+def test_accepted(api: Api, ids: dict[str, str], path: str, body: dict[str, Any]) -> None:
+    answer = api.client.post(f"/v1/{path}", json=_filled(body, ids))
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"/v1/jobs/{answer.json()['id']}"
+
+
+@pytest.mark.parametrize(("path", "body", "pointers"), REFUSED, ids=lambda value: str(value)[:100])
+def test_refused(api: Api, ids: dict[str, str], path: str, body: dict[str, Any], pointers: list[str]) -> None:
+    before = api.client.get("/v1/jobs?limit=1").json()["items"]
+    assert api.pointers(f"/v1/{path}", _filled(body, ids)) == pointers
+    assert api.client.get("/v1/jobs?limit=1").json()["items"] == before
+
+
+def test_targets_follow_the_labeling(api: Api, ids: dict[str, str]) -> None:
+    def targets(labeling: str, **more: Any) -> Any:
+        body = {"labeling_id": ids[labeling], **more}
+        return api.client.post("/v1/models", json=body).json()["spec"]["targets"]
+
+    assert targets("lab") == "soft"
+    assert targets("lab", targets="hard") == "hard"
+    assert targets("k_means") == "hard"
+
+
+def test_the_smallest_images_are_those_of_the_networks() -> None:
+    from typing import get_args
+
+    from g2l.nn.zoo import ArchitectureTooDeep, configuration
+
+    assert SMALLEST_IMAGE.keys() == set(get_args(Architecture))
+    for arch, smallest in SMALLEST_IMAGE.items():
+        configuration(arch, n_outputs=2, channels=3, image_size=smallest)
+        with pytest.raises(ArchitectureTooDeep):
+            configuration(arch, n_outputs=2, channels=3, image_size=smallest - 1)
