@@ -10,6 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,15 +47,9 @@ def training_rate(arch: str, images: Images, *, batch_size: int, seconds: float)
         if len(marks) > 1 and marks[-1][0] - marks[0][0] > seconds:
             raise _Over
 
-    try:
-        fit(
-            model,
-            task,
-            Recipe(epochs=10_000, batch_size=batch_size, learning_rate=1e-3),
-            on_progress=progress,
-        )
-    except _Over:
-        pass
+    recipe = Recipe(epochs=10_000, batch_size=batch_size, learning_rate=1e-3)
+    with suppress(_Over):
+        fit(model, task, recipe, on_progress=progress)
     return (marks[-1][1] - marks[0][1]) / (marks[-1][0] - marks[0][0])
 
 
@@ -81,7 +76,7 @@ def main() -> None:
     images = np.random.default_rng(0).integers(0, 256, (1024, side, side, 3), dtype=np.uint8)
     load = os.getloadavg()[0]
     print(
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, load {load:.1f} before, "
+        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, "
         f"{torch.get_num_threads()} threads, {pick_device()}, torch {torch.__version__}, "
         f"transformers {transformers.__version__}; {side} px, batch {asked.batch_size}\n"
     )
