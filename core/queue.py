@@ -39,7 +39,8 @@ def _producer() -> Celery:
     app.conf.update(
         result_backend=None,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 5},
+        # No retries here: the outbox tries again, and holds its rows while it sends.
+        broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 5, "max_retries": 0},
         task_publish_retry=False,
     )
     return app
