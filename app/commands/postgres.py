@@ -16,6 +16,7 @@ from app.commands.home import Home
 from app.commands.ready import wait_until
 
 OWNER_FILE = "home"
+PORT = "5432"  # only part of the socket's name; said, since PGPORT in the environment would change it
 STOP = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0))  # "fast", then "immediate"
 SETTINGS = {
     "listen_addresses": "",
@@ -68,7 +69,7 @@ class Postgres(Service):
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return Program(
             name=self.name,
-            argv=[self._programs / "postgres", "-D", self._data, "-k", self._sockets, *options],
+            argv=[self._programs / "postgres", "-D", self._data, "-k", self._sockets, "-p", PORT, *options],
             log=self._log,
             stop=STOP,
             cwd=self._folder,
@@ -104,14 +105,20 @@ class Postgres(Service):
 
 def url_in(sockets: Path, database: str = "g2l") -> str:
     """The URL of a database; the folder of its socket is private, so there is no password."""
-    return f"postgresql://g2l@/{database}?host={sockets}"
+    return f"postgresql://g2l@/{database}?host={sockets}&port={PORT}"
 
 
 def private(folder: Path, account: Account | None) -> Path:
     """Make a folder that only this account (None: ours) and root enter."""
     folder.mkdir(mode=0o700, exist_ok=True)
     if account is not None:
-        os.chown(folder, account.uid, account.gid)
+        try:
+            os.chown(folder, account.uid, account.gid)
+        except OSError as error:  # a container whose root has no other users to be
+            raise StartError(
+                f"root cannot give {folder} to {account.name} here ({error.strerror}), and PostgreSQL does"
+                " not run as root: run `g2l serve` as another user, or set G2L_DATABASE_URL"
+            ) from error
     return folder
 
 

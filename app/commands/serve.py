@@ -31,6 +31,7 @@ READY_WITHIN = 120.0
 API_STOP = ((signal.SIGTERM, 6.0),)
 WORKER_STOP = ((signal.SIGTERM, 15.0),)  # hands its job back first
 LEFTOVER_STOP = ((signal.SIGTERM, 5.0),)  # their database is gone, so there is nothing to hand back to
+IGNORED_HANG_UP = (signal.SIGHUP, signal.SIG_IGN)
 Say = Callable[[str], None]
 
 
@@ -44,7 +45,7 @@ def serve(settings: Settings, say: Say, note: Say) -> None:
     Raises:
         ServiceError: it cannot start; the message says why.
     """
-    home = Home(settings.home)
+    home = Home(settings.home.resolve())  # one spelling, by which leftovers are found
     with _signals_raise(), ExitStack() as stack:
         ownership = stack.enter_context(owned(home))
         leftovers.end(leftovers.served_from(home.path), LEFTOVER_STOP)
@@ -62,7 +63,7 @@ def serve(settings: Settings, say: Say, note: Say) -> None:
         db.upgrade(engines.database_url)
         if not settings.insecure_no_auth:
             require_key_unless_loopback(listener, engines.database_url)
-        env = _environment(settings, engines)
+        env = _environment(settings, home, engines)
         api, workers = _api(home, listener, env), _workers(home, settings.workers, env)
         stack.callback(_stop, home, api, workers)
         for service in [api, *workers]:
@@ -82,7 +83,9 @@ def _signals_raise() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise Stopped
 
-    before = {number: signal.signal(number, stop) for number in numbers}
+    # Whoever ignores hang-ups (nohup) means to go on after the terminal is closed.
+    heeded = [number for number in numbers if (number, signal.getsignal(number)) != IGNORED_HANG_UP]
+    before = {number: signal.signal(number, stop) for number in heeded}
     try:
         yield
     except Stopped:
@@ -92,12 +95,12 @@ def _signals_raise() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _environment(settings: Settings, engines: Engines) -> dict[str, str]:
+def _environment(settings: Settings, home: Home, engines: Engines) -> dict[str, str]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // settings.workers))
     return {
-        leftovers.MARK: str(settings.home),
-        "G2L_HOME": str(settings.home),
+        leftovers.MARK: str(home.path),
+        "G2L_HOME": str(home.path),
         "G2L_DATABASE_URL": engines.database_url,
         "G2L_REDIS_URL": engines.redis_url,
         "G2L_INSECURE_NO_AUTH": str(settings.insecure_no_auth),

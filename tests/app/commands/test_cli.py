@@ -5,6 +5,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import func, update
 from typer.testing import CliRunner
@@ -58,6 +59,18 @@ def test_upgrade_says_where_the_database_is(empty_database_url: str, monkeypatch
     for _ in range(2):
         assert invoke("db", "upgrade")[1] == f"The database is at {db.newest()}.\n"
     assert db.current(empty_database_url) == db.newest()
+
+
+def test_a_database_from_the_future_is_a_sentence(named: str) -> None:
+    with psycopg.connect(named) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    try:
+        code, _, complaint = invoke("db", "upgrade")
+    finally:
+        with psycopg.connect(named) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = %s", [db.newest()])
+    assert code == 1
+    assert "newer version of g2l" in complaint
 
 
 def test_a_database_that_does_not_answer_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

