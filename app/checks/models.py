@@ -75,8 +75,4 @@ def _with_targets(inputs: Inputs, spec: PseudoLabelModelSpec, labeling: Labeling
             inputs.refuse("targets", f"{labeling.id} keeps no soft targets; take targets = hard.")
     if labeling.n_classes < 2 and spec.targets == "hard":
         inputs.refuse("labeling_id", f"All labels of {labeling.id} are the same; there is nothing to learn.")
-    if spec.heads == "positions" and labeling.method != "geometry":
-        inputs.refuse(
-            "heads", f"The labels of {labeling.id} ({labeling.method}) are no sequences; take heads = flat."
-        )
     return spec

@@ -118,7 +118,7 @@ class TransferOut(ResourceOut):
     learning_curve: list[dict[str, Any]]
     seconds: float
     images_per_second: float
-    learning_rate: float
+    learning_rate: float | None
     divergence: float | None
     knn_accuracy: float | None
 

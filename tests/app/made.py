@@ -59,9 +59,8 @@ class Maker:
 
     def embeddings(self, dim: int = 16, **values: Any) -> str:
         """A dataset of vectors."""
-        return self.dataset(
-            **{"kind": "embeddings", "channels": dim, "image_size": None, "dtype": "float32"} | values
-        )
+        row = {"kind": "embeddings", "channels": dim, "image_size": None, "dtype": "float32"}
+        return self.dataset(None, **(row | values))
 
     def packed(self, tmp_path: Path, n_items: int = 6) -> str:
         """A dataset of real images, two classes."""
@@ -100,7 +99,7 @@ class Maker:
         soft: bool = True,
         **values: Any,
     ) -> str:
-        row = {
+        row: dict[str, Any] = {
             "method": "geometry" if anchor_set_id else "k-means",
             "dataset_id": dataset_id,
             "anchor_set_id": anchor_set_id,

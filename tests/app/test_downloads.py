@@ -87,7 +87,7 @@ def test_no_such_range(api: Api, url: str, asked: str) -> None:
     "asked", ["items=0-5", "bytes", "bytes=", "bytes=a-b", "bytes=5-3", "bytes=1-2-3", "0-5", "bytes=²-"]
 )
 def test_a_range_that_means_nothing_is_ignored(api: Api, url: str, asked: str) -> None:
-    answer = api.client.get(url, headers={"Range": asked.encode()})
+    answer = api.client.get(url, headers={b"Range": asked.encode()})
     assert answer.status_code == 200
     assert len(answer.content) == len(WEIGHTS)
 

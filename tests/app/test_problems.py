@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import core.errors
+import core
 import g2l
+import workers
 from app import pointers, problems
 from core.errors import ServiceError
 from g2l.errors import G2LError
@@ -23,10 +24,11 @@ def _subclasses(root: type[Any]) -> set[type[Any]]:
 
 def _raised() -> list[type[Any]]:
     """Every error that can reach a user: the service's, and those of all modules of the method."""
-    for module in pkgutil.walk_packages(g2l.__path__, "g2l."):
-        if not module.name.startswith(("g2l.cli", "g2l.client")):
-            importlib.import_module(module.name)
-    ours = {error for error in _subclasses(ServiceError) if error.__module__ == core.errors.__name__}
+    for package in (g2l, core, workers):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.startswith(("g2l.cli", "g2l.client", "workers.celery_app")):
+                importlib.import_module(module.name)
+    ours = {error for error in _subclasses(ServiceError) if not error.__module__.startswith("app.commands")}
     return sorted(ours - {ServiceError} | _subclasses(G2LError), key=lambda error: error.__name__)
 
 
