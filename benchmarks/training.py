@@ -24,7 +24,8 @@ from g2l.nn.images import Images, fit_preprocessing
 from g2l.nn.model_embedder import ModelEmbedder
 from g2l.nn.objectives import objective
 from g2l.nn.patch_kmeans import fit_patch_kmeans
-from g2l.nn.training import Recipe, Task, fit
+from g2l.nn.recipes import Recipe, Task
+from g2l.nn.training import fit
 from g2l.nn.zoo import ARCHITECTURES, DEFAULT_ARCHITECTURE, ArchitectureTooDeep, build
 
 N_CLASSES = 64

@@ -11,12 +11,11 @@ from transformers import PreTrainedModel
 from g2l.nn.folds import stratified_folds, stratified_subset
 from g2l.nn.images import Images, Indices, Preprocessing
 from g2l.nn.objectives import objective
+from g2l.nn.recipes import Recipe, Task
 from g2l.nn.training import (
     EVALUATION_BATCH,
     EpochRecord,
     Progress,
-    Recipe,
-    Task,
     TrainingDiverged,
     fit,
     predict,
@@ -25,6 +24,7 @@ from g2l.nn.training import (
 LEARNING_RATES = (5e-4, 1.5e-3, 4.5e-3)  # half a decade below and above what mostly wins
 DEFAULT_LEARNING_RATE = 1.5e-3  # where a class of one image leaves nothing to choose by
 FEWEST_STEPS = 120  # what fine-tuning on 5 to 20 images a class took in the screening
+SMALLEST_BATCH = 8  # of a budget of fewer images still
 FOLDS = 2
 MOST_CHOOSING_IMAGES = 500  # of a larger budget, a stratified part chooses the rate
 
@@ -96,14 +96,17 @@ def fine_tune(
 
 
 def with_enough_steps(recipe: Recipe, n_images: int) -> Recipe:
-    """The recipe with so many repeats an epoch that training takes `FEWEST_STEPS` steps at least.
+    """The recipe with so many repeats an epoch that training takes about `FEWEST_STEPS` steps at least.
+
+    Batches are no larger than the budget, or a large batch would ask for as many repeats.
 
     Args:
         recipe: with epochs and batch size.
         n_images: that an epoch goes over.
     """
-    steps = recipe.epochs * n_images / recipe.batch_size
-    return replace(recipe, repeats=max(1, int(np.ceil(FEWEST_STEPS / steps))))
+    batch_size = min(recipe.batch_size, max(SMALLEST_BATCH, n_images))
+    repeats = max(1, int(np.ceil(FEWEST_STEPS * batch_size / (recipe.epochs * n_images))))
+    return replace(recipe, batch_size=batch_size, repeats=repeats)
 
 
 _Trial = tuple[float, Indices, Indices]  # learning rate, rows to train on, rows to check on

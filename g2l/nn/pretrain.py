@@ -9,11 +9,12 @@ from transformers import PreTrainedModel
 
 from g2l.errors import G2LError
 from g2l.nn.heads import classifier_on
-from g2l.nn.images import Images, Preprocessing, fit_preprocessing, require_images
+from g2l.nn.images import Images, Indices, Preprocessing, fit_preprocessing, require_images
 from g2l.nn.models import load_model
 from g2l.nn.objectives import Heads, Objective, TargetError, Targets, objective
 from g2l.nn.randomness import numpy_generator
-from g2l.nn.training import EpochRecord, Indices, Progress, Recipe, Task, fit
+from g2l.nn.recipes import Recipe, Task
+from g2l.nn.training import EpochRecord, Progress, fit
 from g2l.nn.zoo import DEFAULT_ARCHITECTURE, build
 
 HELD_OUT_SHARE = 0.1

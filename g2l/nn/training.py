@@ -1,7 +1,5 @@
 """The training loop that pretraining and transfer share."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +8,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -18,13 +15,12 @@ from transformers import PreTrainedModel
 from g2l.errors import G2LError
 from g2l.nn.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from g2l.nn.devices import memory_format, pick_device, training_precision
-from g2l.nn.images import Images, Preprocessing, augment
-from g2l.nn.objectives import Objective
-from g2l.nn.randomness import derived_seed, numpy_generator
+from g2l.nn.images import Images, Indices, Preprocessing, augment
+from g2l.nn.randomness import derived_seed
+from g2l.nn.recipes import Recipe, Task, epoch_order, training_digest
 from g2l.nn.schedule import one_cycle
 
 Progress = Callable[[int, int], None]
-Indices = npt.NDArray[np.int64]
 
 GRADIENT_NORM = 1.0  # clipped to
 FINITE_EVERY = 16  # steps between looks at the loss, which on CUDA waits for the device
@@ -36,31 +32,6 @@ class TrainingDiverged(G2LError):
 
     code: ClassVar[str] = "training-diverged"
     title: ClassVar[str] = "The training diverged"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained.
-
-    Attributes:
-        epochs: passes over the images, `repeats` times each.
-        batch_size: images a step at most; the batches of an epoch differ by one image at most.
-        learning_rate: the peak of the one-cycle schedule.
-        weight_decay: of AdamW, on matrices and filters only.
-        seed: decides order, augmentation and dropout.
-        balanced: draw classes, and then their images, evenly, instead of each image once.
-        flip: mirror half of the images.
-        repeats: times that an epoch goes over its images.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float = 0.05
-    seed: int = 0
-    balanced: bool = False
-    flip: bool = True
-    repeats: int = 1
 
 
 @dataclass(frozen=True)
@@ -80,17 +51,6 @@ class EpochRecord:
     train_accuracy: float
     accuracy: float | None
     images_per_second: float
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is trained on what: the rows of the objective are the rows of the images."""
-
-    images: Images
-    objective: Objective
-    preprocessing: Preprocessing
-    train: Indices
-    held_out: Indices
 
 
 def fit(
@@ -120,7 +80,7 @@ def fit(
         TrainingDiverged: the loss is not finite.
         CheckpointMismatch: the file is of another training.
     """
-    state = load_checkpoint(checkpoint, training=_digest(model, task, recipe)) if checkpoint else None
+    state = load_checkpoint(checkpoint, training=training_digest(model, task, recipe)) if checkpoint else None
     device = pick_device()
     model.to(device=device, memory_format=memory_format(device))
     optimizer = _optimizer(model, recipe)
@@ -167,10 +127,9 @@ class _Run:
     ) -> None:
         self._model, self._optimizer, self._task, self._recipe = model, optimizer, task, recipe
         self._device, self._on_progress = device, on_progress
-        images = len(task.train) * recipe.repeats
-        self._images = images
-        self._steps = max(1, round(images / recipe.batch_size))
-        self._digest = _digest(model, task, recipe)
+        self._images = len(task.train) * recipe.repeats
+        self._steps = recipe.steps(len(task.train))
+        self._digest = training_digest(model, task, recipe)
 
     def epoch(self, epoch: int) -> EpochRecord:
         torch.manual_seed(derived_seed(self._recipe.seed, 2, epoch))  # dropout, where a network has it
@@ -243,29 +202,6 @@ class _Run:
         )
 
 
-def epoch_order(task: Task, recipe: Recipe, epoch: int) -> Indices:
-    """The rows that an epoch goes over, in order: a function of the seed and the epoch.
-
-    Returns:
-        (len(task.train) * repeats,) indices of images. Balanced: every class is drawn equally often to
-        within one, and its images likewise.
-    """
-    rng = numpy_generator(recipe.seed, 3, epoch)
-    wanted = len(task.train) * recipe.repeats
-    if not recipe.balanced:
-        return np.concatenate([rng.permutation(task.train) for _ in range(recipe.repeats)])
-    groups = task.objective.groups()[task.train]
-    members = [task.train[groups == group] for group in np.unique(groups)]
-    shares = np.full(len(members), wanted // len(members))
-    shares[rng.permutation(len(members))[: wanted % len(members)]] += 1
-    drawn = [
-        np.concatenate([rng.permutation(rows) for _ in range(-(-share // len(rows)))])[:share]
-        for rows, share in zip(members, shares, strict=True)
-        if share
-    ]
-    return rng.permutation(np.concatenate(drawn))
-
-
 def predict(model: PreTrainedModel, images: Images, preprocessing: Preprocessing) -> Tensor:
     """Logits of one batch in float32, without gradients, on the model's device.
 
@@ -294,14 +230,3 @@ def _optimizer(model: PreTrainedModel, recipe: Recipe) -> torch.optim.Optimizer:
         lr=recipe.learning_rate,
         fused=True,
     )
-
-
-def _digest(model: PreTrainedModel, task: Task, recipe: Recipe) -> str:
-    """What a checkpoint must agree on: the settings, the split, the targets, and the images by sample."""
-    digest = hashlib.sha256()
-    settings = [asdict(recipe), asdict(task.preprocessing), list(task.images.shape), str(task.images.dtype)]
-    digest.update(json.dumps([settings, model.config.model_type, model.num_parameters()]).encode())
-    some_images = task.images[:: len(task.images) // 16 + 1]
-    for part in (task.train, task.held_out, task.objective.values.numpy(), some_images):
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()

@@ -18,7 +18,8 @@ from g2l.nn.heads import before_head, classifier_on, head
 from g2l.nn.images import Images, Indices, Preprocessing, fit_preprocessing, require_images
 from g2l.nn.linear_probe import fit_probe
 from g2l.nn.models import load_model
-from g2l.nn.training import EpochRecord, Progress, Recipe, predict
+from g2l.nn.recipes import Recipe
+from g2l.nn.training import EpochRecord, Progress, predict
 from g2l.nn.zoo import DEFAULT_ARCHITECTURE, build
 
 Method = Literal["fine-tune", "linear-probe"]

@@ -10,7 +10,8 @@ import torch
 from g2l.nn.checkpoints import CheckpointMismatch
 from g2l.nn.images import fit_preprocessing
 from g2l.nn.objectives import objective
-from g2l.nn.training import Recipe, Task, TrainingDiverged, epoch_order, fit
+from g2l.nn.recipes import Recipe, Task, epoch_order
+from g2l.nn.training import TrainingDiverged, fit
 from g2l.nn.zoo import build
 from tests.g2l.nn.samples import Labelled
 
@@ -118,6 +119,12 @@ def test_balanced_epochs_draw_classes_evenly() -> None:
     drawn = epoch_order(task, replace(RECIPE, balanced=True), 0)
     assert sorted(np.bincount(labels[drawn])) == [33, 33, 34]
     assert np.bincount(drawn, minlength=100)[90:98].min() >= 4  # 33 draws go four times over eight images
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4096])
+def test_any_batch_size_trains(digits: Labelled, batch_size: int) -> None:
+    """Of one image there is no batch norm, and a batch may be larger than the data."""
+    train(task_of(digits.first(25)), replace(RECIPE, epochs=1, batch_size=batch_size))
 
 
 @pytest.mark.gpu

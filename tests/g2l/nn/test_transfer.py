@@ -8,7 +8,7 @@ from g2l.nn import fine_tune
 from g2l.nn.fine_tune import FEWEST_STEPS, LEARNING_RATES, with_enough_steps
 from g2l.nn.models import save_model
 from g2l.nn.pretrain import pretrain
-from g2l.nn.training import Recipe
+from g2l.nn.recipes import Recipe
 from g2l.nn.transfer import TransferError, TransferResult, transfer
 from tests.g2l.nn.samples import Labelled, noise, save_random_model
 
@@ -104,12 +104,16 @@ def test_one_image_a_class_trains_at_the_default_rate(digits: Labelled) -> None:
     assert result.learning_curve[-1].loss < result.learning_curve[0].loss
 
 
+@pytest.mark.parametrize("batch_size", [1, 32, 4096])
 @pytest.mark.parametrize(("n_images", "epochs"), [(5, 1), (10, 10), (100, 10), (5000, 10)])
-def test_small_budgets_get_enough_steps_and_large_ones_no_more_than_asked(n_images: int, epochs: int) -> None:
-    recipe = with_enough_steps(Recipe(epochs=epochs, batch_size=32, learning_rate=1e-3), n_images)
-    steps = epochs * recipe.repeats * n_images / 32
+def test_small_budgets_get_enough_steps_and_large_ones_no_more_than_asked(
+    n_images: int, epochs: int, batch_size: int
+) -> None:
+    recipe = with_enough_steps(Recipe(epochs=epochs, batch_size=batch_size, learning_rate=1e-3), n_images)
+    steps = epochs * recipe.repeats * n_images / recipe.batch_size
+    assert recipe.batch_size <= max(8, n_images)
     assert steps >= FEWEST_STEPS
-    assert recipe.repeats == 1 or steps - epochs * n_images / 32 < FEWEST_STEPS
+    assert recipe.repeats == 1 or steps - epochs * n_images / recipe.batch_size < FEWEST_STEPS
 
 
 def test_grey_targets_take_a_source_of_three_channels(tmp_path: Path) -> None:
