@@ -40,7 +40,7 @@ def run(job: ActiveJob[ImportModelSpec]) -> Product:
         job.enter("checking")
         found = inspect_import(folder / "given")
         origin = provenance.of_import(job)
-        _lay_out(found, folder / "model", job.spec.name, origin)
+        _lay_out(job, found, folder / "model", origin)
         published = job.store.publish(folder / "model")
     row = Model(
         id=new_id("mdl"),
@@ -112,7 +112,7 @@ def _members(archive: Path) -> Iterator[tuple[str, Callable[[int], bytes]]]:
                 yield info.name, data.read
 
 
-def _lay_out(found: Any, folder: Path, name: str, origin: dict[str, Any]) -> None:
+def _lay_out(job: ActiveJob[ImportModelSpec], found: Any, folder: Path, origin: dict[str, Any]) -> None:
     from g2l.nn.folders import CONFIG, PREPROCESSOR
     from g2l.nn.models import load_preprocessing, processor_config
 
@@ -124,5 +124,5 @@ def _lay_out(found: Any, folder: Path, name: str, origin: dict[str, Any]) -> Non
         processor = processor_config(load_preprocessing(folder, config))
         (folder / PREPROCESSOR).write_text(json.dumps(processor, indent=2, sort_keys=True) + "\n")
     if not (folder / "README.md").exists():
-        (folder / "README.md").write_text(cards.of_import(name, found), encoding="utf-8")
+        (folder / "README.md").write_text(cards.of_import(job, found, origin), encoding="utf-8")
     (folder / "provenance.json").write_text(json.dumps(origin, indent=2, sort_keys=True) + "\n")

@@ -33,16 +33,21 @@ def require_images(dataset: Dataset, field: str = "dataset_id") -> None:
         )
 
 
-def images_of(job: ActiveJob[Any], dataset: Dataset, size: int) -> Images:
-    """All images of a dataset as squares of `size` pixels with the dataset's own channels."""
+def images_of(job: ActiveJob[Any], dataset: Dataset, size: int, channels: int | None = None) -> Images:
+    """All images of a dataset as squares of `size` pixels; None keeps the dataset's own channels."""
     require_images(dataset)
-    path = _cached(job.store, dataset, size, "all")
+    channels = channels or dataset.channels
+    path = _cached(job.store, dataset, f"{size}x{channels}")
     with _alone(path):
-        if path.exists():
-            return _mapped(path)
-        pack = open_pack(job.store, dataset)
-        on_progress = job.counting("decoding", "images")
-        return pack.resized(size, dataset.channels, out=path, on_progress=on_progress)
+        if not path.exists():
+            pack = open_pack(job.store, dataset)
+            pack.resized(size, channels, out=path, on_progress=job.counting("decoding", "images"))
+        return _mapped(path)
+
+
+def evenly(n: int, most: int) -> Indices:
+    """At most so many of n items, evenly spaced."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
 
 
 def images_at(job: ActiveJob[Any], dataset: Dataset, size: int, indices: Indices) -> Images:
@@ -57,7 +62,7 @@ def pretraining_images(job: ActiveJob[Any], dataset: Dataset, size: int) -> tupl
     chosen = open_pack(job.store, dataset).pretraining_indices()
     if len(chosen) == len(everything):
         return everything, chosen
-    path = _cached(job.store, dataset, size, "train")
+    path = _cached(job.store, dataset, f"{size}x{dataset.channels}-train")
     with _alone(path):
         if not path.exists():
             _copy(everything, chosen, path)
@@ -75,12 +80,12 @@ def _copy(images: Images, chosen: Indices, path: Path) -> None:
     part.replace(path)
 
 
-def _cached(store: Store, dataset: Dataset, size: int, part: str) -> Path:
-    return store.cache(f"{dataset.artifact}-{size}-{part}.npy")
+def _cached(store: Store, dataset: Dataset, what: str) -> Path:
+    return store.cache(f"{dataset.artifact}-{what}.npy")
 
 
 def _mapped(path: Path) -> Images:
-    images: Images = np.load(path, mmap_mode="r")
+    images: Images = np.load(path, mmap_mode="c")  # torch warns of what is read only; nothing is written back
     return images
 
 

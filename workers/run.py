@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 
 import structlog
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from core.artifacts import Store
-from core.db.jobs import Job
+from core.db.jobs import Job, JobLog
 from core.db.session import transaction
 from core.errors import FieldError, InternalJobError, LeaseLostError, ServiceError
 from core.jobs import plans, transitions
@@ -76,33 +77,35 @@ def _run(job: ActiveJob[Any]) -> None:
     except LeaseLostError:
         raise
     except Exception:
-        traceback.print_exc()
-        _fail(job, InternalJobError("The job stopped on a fault of the service; its log has the details."))
+        error = InternalJobError("The job stopped on a fault of the service; its log has the details.")
+        _fail(job, error, traceback.format_exc())
     else:
         job.store.discard_work(job.held.job_id)
         if (upload := getattr(job.spec, "upload", None)) is not None:
             job.store.upload(upload.id).unlink(missing_ok=True)
 
 
-def _succeed(session: Any, job: ActiveJob[Any], product: Product) -> None:
+def _succeed(session: Session, job: ActiveJob[Any], product: Product) -> None:
     transitions.succeed(session, job.held, product.reference)
     product.save(session)
     plans.advance(session, job.held.job_id)
 
 
-def _fail(job: ActiveJob[Any], error: ServiceError) -> None:
+def _fail(job: ActiveJob[Any], error: ServiceError, trace: str | None = None) -> None:
     problem = transitions.problem_of(error)
     job.store.discard_staged(job.held.job_id, job.held.attempt)
     _log.info("job failed", job_id=job.held.job_id, code=error.code, detail=error.detail)
 
-    def write(session: Any) -> None:
+    def write(session: Session) -> None:
         transitions.fail(session, job.held, problem)
+        if trace is not None:
+            session.add(JobLog(job_id=job.held.job_id, attempt=job.held.attempt, text=trace))
         plans.advance(session, job.held.job_id)
 
     _write(job, write)
 
 
-def _write(job: ActiveJob[Any], write: Callable[[Any], None]) -> None:
+def _write(job: ActiveJob[Any], write: Callable[[Session], None]) -> None:
     """Commit, however long the database is away: the worker ends us when it has waited enough."""
     while True:
         try:

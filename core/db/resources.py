@@ -147,7 +147,7 @@ class Transfer(Resource, Base):
     learning_curve: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     seconds: Mapped[float]
     images_per_second: Mapped[float]
-    learning_rate: Mapped[float]
+    learning_rate: Mapped[float | None]  # null: a linear probe has none
     # What a later forecast regresses from, measured on the source before the transfer; null from scratch.
     divergence: Mapped[float | None]
     knn_accuracy: Mapped[float | None]

@@ -363,7 +363,7 @@ def upgrade() -> None:
         sa.Column("learning_curve", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("seconds", sa.Double(), nullable=False),
         sa.Column("images_per_second", sa.Double(), nullable=False),
-        sa.Column("learning_rate", sa.Double(), nullable=False),
+        sa.Column("learning_rate", sa.Double(), nullable=True),
         sa.Column("divergence", sa.Double(), nullable=True),
         sa.Column("knn_accuracy", sa.Double(), nullable=True),
         sa.Column("id", sa.String(length=40), nullable=False),

@@ -18,7 +18,9 @@ def png(seed: int, *, kind: int = 0, side: int = 16) -> bytes:
     rng = np.random.default_rng([seed, kind])
     y, x = np.mgrid[0:side, 0:side]
     angle = kind * np.pi / 5
-    stripes = 0.5 + 0.5 * np.sin((x * np.cos(angle) + y * np.sin(angle)) * (0.6 + 0.25 * kind) + rng.uniform(0, 6))
+    stripes = 0.5 + 0.5 * np.sin(
+        (x * np.cos(angle) + y * np.sin(angle)) * (0.6 + 0.25 * kind) + rng.uniform(0, 6)
+    )
     colour = np.array([1 + kind % 3, 1 + (kind // 3) % 3, 2]) / 3
     pixels = stripes[..., None] * colour * 200 + rng.normal(0, 12, (side, side, 3)) + 25
     file = io.BytesIO()
@@ -49,6 +51,8 @@ def upload(service: Service, body: bytes, filename: str = "pool.zip") -> Upload:
     return Upload(id=id_, filename=filename, sha256=sha256(body).hexdigest(), bytes=len(body))
 
 
-def submit_dataset(service: Service, members: dict[str, bytes], name: str = "pool", *, hint: bool = True) -> str:
+def submit_dataset(
+    service: Service, members: dict[str, bytes], name: str = "pool", *, hint: bool = True
+) -> str:
     spec = DatasetSpec(name=name, upload=upload(service, zipped(members)))
     return service.submit("dataset", spec, hint=hint)

@@ -23,7 +23,7 @@ from core.settings import get_settings
 from core.specs.kinds import Kind
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 120.0  # seconds until a test gives up; never a bound that is tested
+PATIENCE = 240.0  # seconds until a test gives up; never a bound that is tested
 
 
 class WorkerProcess:
@@ -132,8 +132,9 @@ class Service:
 
     def log(self, job_id: str) -> str:
         with transaction() as session:
+            family = select(Job.id).where((Job.id == job_id) | (Job.parent_id == job_id))
             return "".join(
-                session.scalars(select(JobLog.text).where(JobLog.job_id == job_id).order_by(JobLog.id))
+                session.scalars(select(JobLog.text).where(JobLog.job_id.in_(family)).order_by(JobLog.id))
             )
 
     def events(self, job_id: str) -> list[tuple[str, dict[str, Any]]]:
@@ -170,4 +171,3 @@ def alive(pid: int) -> bool:
         return "Z" not in (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return False
-

@@ -17,7 +17,7 @@ from core.specs.models import HumanLabelModelSpec
 from tests.workers.archives import folders, submit_dataset
 from tests.workers.service import Service, WorkerProcess, alive
 
-EPOCHS = 60
+EPOCHS = 40
 
 
 @pytest.fixture

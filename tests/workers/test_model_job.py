@@ -65,9 +65,12 @@ def test_the_same_seed_gives_the_same_weights_as_a_new_revision(
     service: Service, model: Model, dataset: str
 ) -> None:
     again = service.row(Model, service.succeeded(service.submit("model", human(dataset, name="cats"))))
-    other = service.row(Model, service.succeeded(service.submit("model", human(dataset, name="cats", seed=4))))
+    other = service.row(
+        Model, service.succeeded(service.submit("model", human(dataset, name="cats", seed=4)))
+    )
     weights = [
-        service.row(Artifact, row.artifact).files["model.safetensors"]["sha256"] for row in (model, again, other)
+        service.row(Artifact, row.artifact).files["model.safetensors"]["sha256"]
+        for row in (model, again, other)
     ]
     assert weights[0] == weights[1] != weights[2]
     assert (again.revision, other.revision) == (2, 3)

@@ -91,9 +91,11 @@ def _pretrain(job: ActiveJob[TrainSpec], images: Any, targets: Targets, heads: A
 
 
 def _pseudo_targets(job: ActiveJob[Any], spec: PseudoLabelModelSpec, labeling: Labeling) -> Targets:
+    from g2l.nn.cards import position_labels
+
     made = labels.read_labels(job.store.path(labeling.artifact) / labels.FILE)
-    by_position = [f"{place}:{name}" for place in range(1, made.full.shape[1] + 1) for name in made.names]
-    outputs = by_position if spec.heads == "positions" else list(made.names)
+    by_position = position_labels(made.names, made.full.shape[1])
+    outputs = by_position if spec.heads == "positions" else made.names
     if spec.targets == "soft":
         if made.soft is None:
             raise InvalidRequestError.at(
@@ -145,7 +147,9 @@ def _publish(
             made.model,
             labels=targets.outputs,
             preprocessing=made.preprocessing,
-            card=cards.of_source(job, made, dataset=dataset, provenance=origin),
+            card=cards.of_source(
+                job, made, dataset, labeling=labeling, labels=targets.outputs, provenance=origin
+            ),
             provenance=origin,
         )
         published = job.store.publish(folder / "model")

@@ -1,0 +1,256 @@
+"""The main job by a real worker: anchors, labels, a source, forecasts, transfers, by what each has left."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+from transformers import AutoModelForImageClassification
+
+from core.db.jobs import Job
+from core.db.resources import (
+    AnchorSet,
+    Artifact,
+    Dataset,
+    Embedder,
+    Forecast,
+    Labeling,
+    Model,
+    Responses,
+    Transfer,
+    Use,
+)
+from core.db.session import transaction
+from core.specs.anchor_sets import AnchorSetSpec
+from core.specs.base import Upload
+from core.specs.forecasts import ForecastSpec
+from core.specs.labelings import KMeansLabelingSpec, ShuffledLabelingSpec
+from core.specs.models import ImportModelSpec, PseudoLabelModelSpec
+from core.specs.pipelines import PipelineSpec
+from core.specs.transfers import TransferSpec
+from g2l.anchors import load_anchor_set
+from g2l.geometry import greedy_simplices
+from tests.workers.archives import folders, submit_dataset, upload, zipped
+from tests.workers.service import Service
+from workers.labels import read_labels
+
+SMALL = {"epochs": 2, "image_size": 16, "batch_size": 32}
+QUICK = {"epochs": 1, "learning_rate": 0.003, "image_size": 16}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _worker(service: Service) -> None:
+    service.worker()
+
+
+@pytest.fixture(scope="module")
+def pool(service: Service, _worker: None) -> str:
+    members = {path.replace("/", "-"): data for path, data in folders(5, 30).items()}
+    return service.succeeded(submit_dataset(service, members))
+
+
+@pytest.fixture(scope="module")
+def target(service: Service, _worker: None) -> str:
+    return service.succeeded(submit_dataset(service, folders(3, 12, first=1000), "target"))
+
+
+@pytest.fixture(scope="module")
+def children(service: Service, pool: str, target: str) -> dict[str, Job]:
+    """The stages of a pipeline that has run to its end."""
+    spec = PipelineSpec.model_validate(
+        {
+            "dataset_id": pool,
+            "anchors": {"discover": {"k": 5}},
+            "labeling": {"length": 2, "prefer": "far"},
+            "model": SMALL | {"seed": 0, "name": "source"},
+            "transfer": {"dataset_id": target, "label_budget": 5, "seed": 0} | QUICK,
+        }
+    )
+    parent_id = service.submit("pipeline", spec)
+    service.succeeded(parent_id)
+    with transaction() as session:
+        jobs = session.scalars(select(Job).where(Job.parent_id == parent_id)).all()
+    return {str(job.role): job for job in jobs}
+
+
+def made(service: Service, children: dict[str, Job], role: str, table: type[Any]) -> Any:
+    return service.row(table, str((children[role].result or {})["id"]))
+
+
+def test_the_embedder_is_fitted_on_the_pool_and_kept(
+    service: Service, children: dict[str, Job], pool: str
+) -> None:
+    anchors = made(service, children, "anchors", AnchorSet)
+    embedder = service.row(Embedder, anchors.embedder_id)
+    assert embedder.kind == "patch-kmeans"
+    assert embedder.spec == {"embedder": "patch-kmeans", "fit_on": [pool], "seed": 0}
+    with transaction() as session:
+        assert session.get(Responses, (pool, embedder.id)) is not None
+        assert session.get(Use, (anchors.id, embedder.id)) is not None
+
+
+def test_the_anchor_set_has_its_distances(service: Service, children: dict[str, Job]) -> None:
+    anchors = made(service, children, "anchors", AnchorSet)
+    distances = np.array(anchors.squared_distances)
+    assert (anchors.k, len(set(anchors.names)), distances.shape) == (5, 5, (5, 5))
+    np.testing.assert_array_equal(distances, distances.T)
+    assert (np.diag(distances) == 0).all()
+
+
+def test_labels_are_the_greedy_simplices_of_the_responses(
+    service: Service, children: dict[str, Job], pool: str
+) -> None:
+    labeling = made(service, children, "labeling", Labeling)
+    anchor_row = made(service, children, "anchors", AnchorSet)
+    anchors = load_anchor_set(service.store.path(anchor_row.artifact) / "anchors.npz")
+    with transaction() as session:
+        kept = session.get_one(Responses, (pool, anchor_row.embedder_id))
+    responses = np.load(service.store.path(kept.artifact) / "responses.npy")
+    grown = greedy_simplices(anchors.distances_to(responses), anchors.squared_distances, 2, "far")
+    labels = read_labels(service.store.path(labeling.artifact) / "labels.parquet")
+    np.testing.assert_array_equal(labels.full, grown.order)
+    assert labels.log_content is not None
+    np.testing.assert_allclose(labels.log_content, grown.log_content[:, 1])
+    assert labels.soft is not None
+    assert labels.soft.shape == (150, 2, 5)
+    np.testing.assert_allclose(labels.soft.sum(2), 1, rtol=1e-5)
+    assert [labels.classes[i] for i in labels.class_ids[:3]] == [
+        "-".join(anchors.names[a] for a in row) for row in grown.order[:3]
+    ]
+
+
+def test_the_labeling_reports_on_itself(service: Service, children: dict[str, Job]) -> None:
+    labeling = made(service, children, "labeling", Labeling)
+    report = labeling.report
+    assert sum(entry["count"] for entry in labeling.classes) == labeling.n_items == 150
+    assert len(report["bits_per_position"]) == 2
+    assert sum(report["bits_per_position"]) == pytest.approx(labeling.entropy)
+    assert 0 <= report["mirror_agreement"] <= 1
+    assert report["images_per_second"] > 0
+    assert report["largest_share"] == max(e["count"] for e in labeling.classes) / 150
+
+
+def test_the_source_is_trained_on_soft_targets_over_the_anchors(
+    service: Service, children: dict[str, Job]
+) -> None:
+    model, anchors = made(service, children, "model", Model), made(service, children, "anchors", AnchorSet)
+    network = AutoModelForImageClassification.from_pretrained(service.store.path(model.artifact))
+    assert [network.config.id2label[i] for i in range(5)] == anchors.names
+    origin = json.loads((service.store.path(model.artifact) / "provenance.json").read_text())
+    assert origin["labeling"]["labeling_id"] == model.labeling_id
+    assert origin["anchor_set"] == {"anchor_set_id": anchors.id, "artifact": anchors.artifact}
+    assert (origin["embedder_id"], origin["third_party_weights"]) == (anchors.embedder_id, False)
+    card = (service.store.path(model.artifact) / "README.md").read_text()
+    assert "no weights of third parties" in card
+
+
+def test_the_transfer_is_tested_on_the_derived_split(
+    service: Service, children: dict[str, Job], target: str
+) -> None:
+    model = made(service, children, "model", Model)
+    gained, scratch = (made(service, children, role, Transfer) for role in ("transfer", "scratch"))
+    n_test = service.row(Dataset, target).splits["test"]
+    for transfer in (gained, scratch):
+        assert np.sum(transfer.confusion) == n_test
+        assert transfer.accuracy["low"] <= transfer.accuracy["value"] <= transfer.accuracy["high"]
+        base = service.row(Model, transfer.base_model_id)
+        assert (base.role, base.n_outputs, base.dataset_id) == ("base", 3, target)
+    assert (gained.model_id, scratch.model_id) == (model.id, None)
+    assert service.row(Model, gained.base_model_id).parent_model_id == model.id
+    assert gained.divergence > 0
+    assert 0 <= gained.knn_accuracy <= 1
+    assert (scratch.divergence, scratch.knn_accuracy) == (None, None)
+    origin = json.loads(
+        (
+            service.store.path(service.row(Model, gained.base_model_id).artifact) / "provenance.json"
+        ).read_text()
+    )
+    weights = service.row(Artifact, model.artifact).files["model.safetensors"]["sha256"]
+    assert origin["parents"] == [{"model_id": model.id, "weights_sha256": weights}]
+    assert origin["data"]["n_labelled_items"] == 15
+
+
+def test_a_forecast_without_past_is_the_knn_score(service: Service, children: dict[str, Job]) -> None:
+    forecast, transfer = (
+        made(service, children, "forecast", Forecast),
+        made(service, children, "transfer", Transfer),
+    )
+    (source,) = forecast.sources
+    assert (forecast.calibrated, forecast.n_past_transfers) == (False, 0)
+    assert source["expected_accuracy"] == {
+        "value": transfer.knn_accuracy,
+        "low": 0,
+        "high": 1,
+        "level": 0.9,
+    }
+    assert source["divergence"] == transfer.divergence
+
+
+def test_a_forecast_leaves_out_transfers_to_the_same_target(
+    service: Service, children: dict[str, Job], target: str, pool: str
+) -> None:
+    model = made(service, children, "model", Model)
+    again = service.succeeded(submit_dataset(service, folders(3, 12, first=1000), "the same, uploaded again"))
+    spec = ForecastSpec(dataset_id=again, model_ids=[model.id], label_budget=5, target_accuracy=0.99)
+    forecast = service.row(Forecast, service.succeeded(service.submit("forecast", spec)))
+    assert (forecast.n_past_transfers, forecast.n_past_targets) == (0, 0)
+    assert forecast.sources[0]["reaches_target"] is None
+    other = service.succeeded(submit_dataset(service, folders(2, 8, first=2000), "another"))
+    spec = ForecastSpec(dataset_id=other, model_ids=[model.id])
+    forecast = service.row(Forecast, service.succeeded(service.submit("forecast", spec)))
+    assert (forecast.n_past_transfers, forecast.n_past_targets) == (1, 1)
+
+
+def test_the_controls(service: Service, children: dict[str, Job], pool: str) -> None:
+    labeling = made(service, children, "labeling", Labeling)
+    spec = KMeansLabelingSpec(method="k-means", dataset_id=pool, embedder=labeling.embedder_id, n_classes=4)
+    clusters = service.row(Labeling, service.succeeded(service.submit("labeling", spec)))
+    labels = read_labels(service.store.path(clusters.artifact) / "labels.parquet")
+    assert (clusters.method, clusters.n_classes, clusters.embedder_id) == ("k-means", 4, labeling.embedder_id)
+    assert labels.soft is not None
+    assert (labels.soft[:, 0].argmax(1) == labels.class_ids).mean() > 0.9
+    shuffle = ShuffledLabelingSpec(method="shuffled", labeling_id=clusters.id, seed=1)
+    shuffled = service.row(Labeling, service.succeeded(service.submit("labeling", shuffle)))
+    dealt = read_labels(service.store.path(shuffled.artifact) / "labels.parquet")
+    assert shuffled.classes == clusters.classes
+    assert not np.array_equal(dealt.class_ids, labels.class_ids)
+    assert dealt.paths == labels.paths
+
+
+@pytest.mark.parametrize(
+    ("heads", "targets"), [("positions", "soft"), ("positions", "hard"), ("flat", "hard")]
+)
+def test_every_head_and_target_trains(
+    service: Service, children: dict[str, Job], heads: Any, targets: Any
+) -> None:
+    labeling = made(service, children, "labeling", Labeling)
+    spec = PseudoLabelModelSpec(
+        labeling_id=labeling.id, heads=heads, targets=targets, **(SMALL | {"epochs": 1})
+    )
+    model = service.row(Model, service.succeeded(service.submit("model", spec)))
+    assert model.n_outputs == (2 * 5 if heads == "positions" else labeling.n_classes)
+
+
+def test_given_anchors_carry_their_names_and_an_import_marks_what_is_made_of_it(
+    service: Service, children: dict[str, Job], target: str, pool: str
+) -> None:
+    source = service.store.path(made(service, children, "model", Model).artifact)
+    body = zipped({name: (source / name).read_bytes() for name in ("config.json", "model.safetensors")})
+    sent: Upload = upload(service, body, "model.zip")
+    imported = service.succeeded(service.submit("model", ImportModelSpec(name="theirs", upload=sent)))
+    anchors = [{"name": f"of-{c}", "dataset_id": target, "class": c} for c in ("kind0", "kind1", "kind2")]
+    spec = AnchorSetSpec.model_validate({"embedder": imported, "anchors": anchors, "metric": "hellinger"})
+    row = service.row(AnchorSet, service.succeeded(service.submit("anchor-set", spec)))
+    assert (row.names, row.embedder_id) == (["of_kind0", "of_kind1", "of_kind2"], imported)
+    transfer = TransferSpec(
+        dataset_id=target, model_id=imported, label_budget=5, epochs=1, method="linear-probe"
+    )
+    done = service.row(Transfer, service.succeeded(service.submit("transfer", transfer)))
+    assert done.divergence is None  # no pool is known
+    assert done.learning_rate is None
+    assert service.row(Model, done.base_model_id).third_party_weights
+
+
+def test_nothing_half_made_is_left(service: Service, children: dict[str, Job]) -> None:
+    service.until(lambda: service.half_made() == [])

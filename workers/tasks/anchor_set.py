@@ -1,0 +1,90 @@
+"""The anchor-set job: datasets and an embedder in, anchors and their distances out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.db.resources import AnchorSet, Dataset
+from core.ids import new_id
+from core.specs.anchor_sets import AnchorSetSpec, AnchorSpec
+from core.specs.references import references
+from g2l import anchors as method
+from workers import pixels
+from workers.active import ActiveJob, load
+from workers.embedders import anchor_items, embedding_for
+from workers.products import Made, Product
+from workers.responses import Matrix, Responder
+
+FILE = "anchors.npz"
+MOST_DISTANCES = 256  # anchors whose K x K distances the row carries
+METRIC_ROWS = 20_000  # responses of one dataset that a metric is fitted on
+
+
+def run(job: ActiveJob[AnchorSetSpec]) -> Product:
+    """Find or take the anchors, measure them, publish them with the embedder that was fitted for them."""
+    spec = job.spec
+    fit_on = [load(Dataset, id_) for id_ in _fit_on(spec)]
+    embedding = embedding_for(job, spec.embedder, fit_on, seed=spec.seed, anchors=spec.anchors or ())
+    responder = Responder(job, embedding)
+    if spec.discover is not None:
+        responses = responder.of(load(Dataset, spec.discover.dataset_id))
+        job.enter("discovering anchors")
+        made = method.discover_anchors(
+            responses, spec.discover.k, spec.metric, names=spec.discover.names, seed=spec.seed
+        )
+    else:
+        groups = _given(job, responder, spec.anchors or ())
+        wider = _metric_rows(responder, fit_on) if spec.fit_on is not None else None
+        made = method.fit_anchors(groups, spec.metric, fit_on=wider, seed=spec.seed)
+    return _publish(job, made, responder)
+
+
+def _fit_on(spec: AnchorSetSpec) -> list[str]:
+    if spec.fit_on is not None:
+        return spec.fit_on
+    if spec.discover is not None:
+        return [spec.discover.dataset_id]
+    return list(dict.fromkeys(anchor.dataset_id for anchor in spec.anchors or ()))
+
+
+def _given(
+    job: ActiveJob[AnchorSetSpec], responder: Responder, anchors: Sequence[AnchorSpec]
+) -> dict[str, Matrix]:
+    groups = {}
+    for anchor in anchors:
+        dataset = load(Dataset, anchor.dataset_id)
+        responses = responder.of(dataset)
+        items = anchor_items(job, anchor, dataset)
+        groups[anchor.name] = responses if len(items) == len(responses) else responses[items]
+    return groups
+
+
+def _metric_rows(responder: Responder, datasets: Sequence[Dataset]) -> Matrix:
+    parts = []
+    for dataset in datasets:
+        responses = responder.of(dataset)
+        parts.append(responses[pixels.evenly(len(responses), METRIC_ROWS)])
+    return np.concatenate(parts)
+
+
+def _publish(job: ActiveJob[AnchorSetSpec], made: method.AnchorSet, responder: Responder) -> Product:
+    with job.staging() as folder:
+        (folder / "anchors").mkdir()
+        made.save(folder / "anchors" / FILE)
+        published = job.store.publish(folder / "anchors")
+    k, embedding = len(made.names), responder.embedding
+    row = AnchorSet(
+        id=new_id("anc"),
+        name=job.spec.name,
+        job_id=job.held.job_id,
+        spec=job.stored_spec,
+        embedder_id=embedding.id,
+        metric=job.spec.metric,
+        k=k,
+        names=list(made.names),
+        squared_distances=made.squared_distances.tolist() if k <= MOST_DISTANCES else None,
+        artifact=published.digest,
+    )
+    before = [] if embedding.new is None else [embedding.new]
+    uses = [*references(job.spec), embedding.id]
+    return Product(Made(row, [published], uses), before=before, also=responder.also)

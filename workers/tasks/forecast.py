@@ -1,0 +1,95 @@
+"""The forecast job: candidate sources and a target in, the accuracy to expect of each out."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.db.resources import Dataset, Forecast, Model, Transfer
+from core.db.session import transaction
+from core.ids import new_id
+from core.specs.forecasts import ForecastSpec
+from core.specs.references import references
+from g2l.forecast import Candidate, PastTransfer, SourceForecast, forecast
+from workers.active import ActiveJob, load
+from workers.evidence import evidence
+from workers.products import Made, Product
+
+
+def run(job: ActiveJob[ForecastSpec]) -> Product:
+    """Measure each source on the target, and regress from the transfers recorded so far."""
+    spec, target = job.spec, load(Dataset, job.spec.dataset_id)
+    candidates: list[Candidate] = []
+    also: list[Callable[[Session], None]] = []
+    for model_id in spec.model_ids:
+        job.enter(f"measuring {model_id}")
+        source = load(Model, model_id)
+        known, responder = evidence(job, source, target, label_budget=spec.label_budget, seed=0)
+        candidates.append(Candidate(model_id, known.divergence, known.knn_accuracy, source_size(source)))
+        also += responder.also
+    made = forecast(
+        candidates,
+        past_transfers(),
+        target_id=target.artifact,
+        n_classes=len(target.classes) or None,
+        label_budget=spec.label_budget,
+    )
+    row = Forecast(
+        id=new_id("fct"),
+        name=spec.name,
+        job_id=job.held.job_id,
+        spec=job.stored_spec,
+        dataset_id=target.id,
+        sources=[
+            _source(candidate, found, made.level, spec.target_accuracy)
+            for candidate, found in zip(candidates, made.sources, strict=True)
+        ],
+        n_past_transfers=made.n_past_transfers,
+        n_past_targets=made.n_past_targets,
+        calibrated=made.calibrated,
+    )
+    return Product(Made(row, (), references(spec)), also=also)
+
+
+def past_transfers() -> list[PastTransfer]:
+    """All fine-tunings of a source so far; a target is known by its content, not by its upload."""
+    with transaction() as session:
+        rows = session.execute(
+            select(Transfer, Model, Dataset.artifact)
+            .join(Model, Model.id == Transfer.model_id)
+            .join(Dataset, Dataset.id == Transfer.dataset_id)
+            .where(Transfer.spec["method"].astext == "fine-tune")
+            .order_by(Transfer.id)
+        ).all()
+    return [
+        PastTransfer(
+            target_id=target,
+            source=Candidate(source.id, past.divergence, past.knn_accuracy, source_size(source)),
+            n_classes=len(past.per_class),
+            label_budget=past.label_budget,
+            accuracy=past.accuracy["value"],
+        )
+        for past, source, target in rows
+    ]
+
+
+def source_size(source: Model) -> int | None:
+    """Images that a source was trained on, where that is known."""
+    return source.metrics.get("n_train")
+
+
+def _source(
+    candidate: Candidate, found: SourceForecast, level: float, wanted: float | None
+) -> dict[str, Any]:
+    expected = {"value": found.value, "low": found.low, "high": found.high, "level": level}
+    answer = {
+        "model_id": candidate.source_id,
+        "divergence": candidate.divergence,
+        "knn_accuracy": candidate.knn,
+        "expected_accuracy": expected,
+        "rank": found.rank,
+    }
+    if wanted is not None:
+        answer["reaches_target"] = True if found.low >= wanted else False if found.high < wanted else None
+    return answer

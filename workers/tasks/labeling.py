@@ -1,0 +1,213 @@
+"""The labeling job: responses and anchors in, pseudo-labels out; or a control."""
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.db.resources import AnchorSet, Dataset, Labeling
+from core.ids import new_id
+from core.specs.labelings import GeometryLabelingSpec, KMeansLabelingSpec, ShuffledLabelingSpec
+from g2l import anchors as anchor_sets
+from g2l import labeling as method
+from g2l.controls import k_means_labels, shuffled_labels
+from workers import labels, pixels
+from workers.active import ActiveJob, load
+from workers.embedders import embedding_for, embedding_of
+from workers.products import Made, Product
+from workers.responses import Matrix, Responder
+from workers.tasks.anchor_set import FILE as ANCHORS_FILE
+
+MIRRORED_IMAGES = 1000
+SOFT_ENTRIES = 1 << 28  # float32 targets of 1 GiB; a labeling that needs more keeps hard labels only
+
+
+def run(job: ActiveJob[Any]) -> Product:
+    """Label every item of a dataset."""
+    started = time.perf_counter()
+    if isinstance(job.spec, GeometryLabelingSpec):
+        return _geometry(job, started)
+    if isinstance(job.spec, KMeansLabelingSpec):
+        return _k_means(job, started)
+    return _shuffled(job, started)
+
+
+def _geometry(job: ActiveJob[GeometryLabelingSpec], started: float) -> Product:
+    spec = job.spec
+    anchor_row, dataset = load(AnchorSet, spec.anchor_set_id), load(Dataset, spec.dataset_id)
+    anchors = anchor_sets.load_anchor_set(job.store.path(anchor_row.artifact) / ANCHORS_FILE)
+    responder = Responder(job, embedding_of(job, anchor_row.embedder_id))
+    responses = responder.of(dataset)
+    made = method.label(
+        responses,
+        anchors,
+        length=spec.length,
+        prefer=spec.prefer,
+        project=spec.project,
+        ordered=spec.ordered,
+        min_class_size=spec.min_class_size,
+        max_classes=spec.max_classes,
+        on_progress=job.counting("labeling", "images"),
+    )
+    soft = None
+    if len(responses) * spec.length * anchor_row.k <= SOFT_ENTRIES:
+        job.enter("soft targets")
+        soft = method.soft_targets(
+            responses,
+            anchors,
+            length=spec.length,
+            prefer=spec.prefer,
+            project=spec.project,
+            temperature=spec.temperature,
+        )
+    kept = labels.Labels(
+        paths=pixels.open_pack(job.store, dataset).paths.to_pylist(),
+        classes=made.classes,
+        class_ids=made.class_ids,
+        names=made.names,
+        anchors=made.anchors,
+        full=made.full,
+        log_content=made.log_content[:, -1],
+        margin=made.margin,
+        soft=soft,
+    )
+    job.enter("checking mirror images")
+    figures = {
+        "bits_per_position": list(made.bits_per_position),
+        "mirror_agreement": _mirror_agreement(spec, responder, dataset, anchors),
+        "negative_share": made.negative_share,
+        "warnings": list(made.warnings),
+    }
+    row = Labeling(
+        method="geometry",
+        anchor_set_id=anchor_row.id,
+        degenerate_share=made.degenerate_share,
+        margin_quantiles=made.margin_quantiles,
+    )
+    return _publish(job, row, kept, dataset=dataset, responder=responder, figures=figures, started=started)
+
+
+def _mirror_agreement(
+    spec: GeometryLabelingSpec, responder: Responder, dataset: Dataset, anchors: anchor_sets.AnchorSet
+) -> float | None:
+    """Share of images whose full label is also that of their mirror image; None for embeddings."""
+    if dataset.kind != "images":
+        return None
+    items = pixels.evenly(dataset.n_items, MIRRORED_IMAGES)
+
+    def labelled(responses: Matrix) -> method.Labeling:
+        return method.label(
+            responses,
+            anchors,
+            length=spec.length,
+            prefer=spec.prefer,
+            project=spec.project,
+            ordered=spec.ordered,
+        )
+
+    return method.agreement(
+        labelled(responder.of(dataset)[items]), labelled(responder.at(dataset, items, mirrored=True))
+    )
+
+
+def _k_means(job: ActiveJob[KMeansLabelingSpec], started: float) -> Product:
+    spec, dataset = job.spec, load(Dataset, job.spec.dataset_id)
+    responder = Responder(job, embedding_for(job, spec.embedder, [dataset], seed=spec.seed))
+    responses = responder.of(dataset)
+    job.enter("clustering")
+    ids = k_means_labels(responses, spec.n_classes, spec.seed)
+    names = [f"cluster_{number}" for number in range(spec.n_classes)]
+    chosen = ids[:, None]
+    kept = labels.Labels(
+        paths=pixels.open_pack(job.store, dataset).paths.to_pylist(),
+        classes=names,
+        class_ids=ids,
+        names=names,
+        anchors=chosen,
+        full=chosen,
+        log_content=None,
+        margin=None,
+        soft=_soft_k_means(responses, ids, names, seed=spec.seed),
+    )
+    row = Labeling(method="k-means", anchor_set_id=None, degenerate_share=0.0, margin_quantiles=None)
+    return _publish(job, row, kept, dataset=dataset, responder=responder, figures={}, started=started)
+
+
+def _soft_k_means(
+    responses: Matrix, ids: NDArray[np.int64], names: list[str], *, seed: int
+) -> NDArray[np.float32] | None:
+    """Soft targets of length 1 over the clusters' means: the fair peer of soft pseudo-labels."""
+    if len(responses) * len(names) > SOFT_ENTRIES:
+        return None
+    groups = {name: responses[ids == number] for number, name in enumerate(names)}
+    return method.soft_targets(responses, anchor_sets.fit_anchors(groups, seed=seed), length=1, prefer="near")
+
+
+def _shuffled(job: ActiveJob[ShuffledLabelingSpec], started: float) -> Product:
+    source = load(Labeling, job.spec.labeling_id)
+    dataset = load(Dataset, source.dataset_id)
+    given = labels.read_labels(job.store.path(source.artifact) / labels.FILE)
+    order = shuffled_labels(np.arange(len(given.class_ids)), job.spec.seed)
+    kept = labels.Labels(
+        paths=given.paths,
+        classes=given.classes,
+        class_ids=given.class_ids[order],
+        names=given.names,
+        anchors=given.anchors[order],
+        full=given.full[order],
+        log_content=None if given.log_content is None else given.log_content[order],
+        margin=None if given.margin is None else given.margin[order],
+        soft=None if given.soft is None else given.soft[order],
+    )
+    row = Labeling(
+        method="shuffled",
+        anchor_set_id=source.anchor_set_id,
+        embedder_id=source.embedder_id,
+        degenerate_share=source.degenerate_share,
+        margin_quantiles=source.margin_quantiles,
+    )
+    return _publish(job, row, kept, dataset=dataset, responder=None, figures={}, started=started)
+
+
+def _publish(
+    job: ActiveJob[Any],
+    row: Labeling,
+    kept: labels.Labels,
+    *,
+    dataset: Dataset,
+    responder: Responder | None,
+    figures: dict[str, Any],
+    started: float,
+) -> Product:
+    job.enter("saving")
+    with job.staging() as folder:
+        (folder / "labels").mkdir()
+        labels.write_labels(folder / "labels" / labels.FILE, kept)
+        published = job.store.publish(folder / "labels")
+    counts = np.bincount(kept.class_ids, minlength=len(kept.classes))
+    shares = counts[counts > 0] / counts.sum()
+    seconds = time.perf_counter() - started
+    row.id, row.name, row.job_id, row.spec = new_id("lab"), job.spec.name, job.held.job_id, job.stored_spec
+    row.dataset_id, row.artifact, row.n_items = dataset.id, published.digest, len(kept.class_ids)
+    row.n_classes = len(kept.classes)
+    row.classes = [{"name": n, "count": int(c)} for n, c in zip(kept.classes, counts, strict=True)]
+    row.entropy = float(-(shares * np.log2(shares)).sum()) + 0.0
+    row.report = {
+        "bits_per_position": [row.entropy],
+        "mirror_agreement": None,
+        "largest_share": float(shares.max()),
+        "warnings": _warnings(kept),
+        "seconds": seconds,
+        "images_per_second": row.n_items / seconds,
+    } | figures
+    uses = [dataset.id, *([row.anchor_set_id] if row.anchor_set_id else [])]
+    if responder is None:
+        return Product(Made(row, [published], [*uses, job.spec.labeling_id]))
+    row.embedder_id = responder.embedding.id
+    before = [] if responder.embedding.new is None else [responder.embedding.new]
+    return Product(Made(row, [published], [*uses, row.embedder_id]), before=before, also=responder.also)
+
+
+def _warnings(kept: labels.Labels) -> list[str]:
+    return [] if kept.soft is not None else ["Soft targets would be too large to keep; train on hard ones."]

@@ -1,0 +1,190 @@
+"""The transfer job: a source (or none) and a label budget in, a base model and its measured error out."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.db.resources import Dataset, Model, Transfer
+from core.ids import new_id
+from core.specs.models import DEFAULT_ARCHITECTURE
+from core.specs.transfers import TransferSpec
+from g2l.data.pack import Pack
+from g2l.data.splits import budget_indices
+from g2l.errors import G2LError
+from workers import cards, pixels, provenance
+from workers.active import ActiveJob, load
+from workers.evidence import Evidence, evidence
+from workers.products import Made, Product
+
+if TYPE_CHECKING:
+    from g2l.nn.transfer import TransferResult
+
+SCRATCH_SIZE = 32  # pixels
+
+
+def run(job: ActiveJob[TransferSpec]) -> Product:
+    """Measure the source, fine-tune it, test it, publish the base model and the figures."""
+    spec, target = job.spec, load(Dataset, job.spec.dataset_id)
+    source = None if spec.model_id is None else load(Model, spec.model_id)
+    pack = pixels.open_pack(job.store, target)
+    split = pack.target_split()
+    train = budget_indices(pack.class_ids, split.train, spec.label_budget, seed=spec.seed)
+    known, also = Evidence(None, None), []
+    if source is not None:
+        job.enter("measuring the source")
+        known, responder = evidence(job, source, target, label_budget=spec.label_budget, seed=spec.seed)
+        also = responder.also
+    result = _transfer(job, source, target, pack=pack, train=train, test=split.test)
+    for record in result.learning_curve:
+        job.metric(**dataclasses.asdict(record))
+    base = _base_model(job, result, source, target, pack=pack, train=train)
+    row = _row(job, result, source, base=base, known=known)
+    uses = [target.id, str(base.row.id), *([source.id] if source else [])]  # type: ignore[attr-defined]
+    return Product(Made(row, (), uses), before=[base], also=also)
+
+
+def _transfer(
+    job: ActiveJob[TransferSpec],
+    source: Model | None,
+    target: Dataset,
+    *,
+    pack: Pack,
+    train: pixels.Indices,
+    test: pixels.Indices,
+) -> "TransferResult":
+    from g2l.nn.transfer import transfer
+
+    spec, checkpoint = job.spec, job.checkpoint("transfer.pt")
+    size = spec.image_size or (source.image_size if source is not None else SCRATCH_SIZE)
+    images_train = pixels.images_at(job, target, size, train)
+    images_test = pixels.images_at(job, target, size, test)
+
+    def work() -> "TransferResult":
+        return transfer(
+            images_train,
+            pack.class_ids[train],
+            images_test,
+            pack.class_ids[test],
+            class_names=pack.classes,
+            init=None if source is None else job.store.path(source.artifact),
+            arch=spec.arch or DEFAULT_ARCHITECTURE,
+            image_size=size,
+            method=spec.method,
+            epochs=spec.epochs,
+            batch_size=spec.batch_size,
+            learning_rate=spec.learning_rate,
+            seed=spec.seed,
+            on_progress=job.counting("transferring", "images"),
+            checkpoint=checkpoint,
+        )
+
+    try:
+        return work()
+    except G2LError as error:
+        if error.code != "checkpoint-mismatch":
+            raise
+        checkpoint.unlink()  # of another version of the code: begin anew
+        return work()
+
+
+def _base_model(
+    job: ActiveJob[TransferSpec],
+    result: "TransferResult",
+    source: Model | None,
+    target: Dataset,
+    *,
+    pack: Pack,
+    train: pixels.Indices,
+) -> Made:
+    from g2l.nn.heads import head
+    from g2l.nn.models import save_model
+
+    origin = provenance.of_training(job, target, parent=source, used=_used(pack, train))
+    arch = source.arch if source is not None else job.spec.arch or DEFAULT_ARCHITECTURE
+    job.enter("saving")
+    with job.staging() as folder:
+        save_model(
+            folder / "model",
+            result.model,
+            labels=pack.classes,
+            preprocessing=result.preprocessing,
+            card=cards.of_base(
+                job, result, source, target=target, arch=arch, labels=pack.classes, provenance=origin
+            ),
+            provenance=origin,
+        )
+        published = job.store.publish(folder / "model")
+    row = Model(
+        id=new_id("mdl"),
+        name=job.spec.name,
+        job_id=job.held.job_id,
+        spec=job.stored_spec,
+        role="base",
+        arch=arch,
+        image_size=max(result.preprocessing.size),
+        channels=result.preprocessing.channels,
+        dim=head(result.model).in_features,
+        n_outputs=len(pack.classes),
+        parameters=result.model.num_parameters(),
+        dataset_id=target.id,
+        parent_model_id=None if source is None else source.id,
+        third_party_weights=origin["third_party_weights"],
+        metrics={
+            "accuracy": result.evaluation.accuracy.value,
+            "history": [dataclasses.asdict(record) for record in result.learning_curve],
+            "seconds": result.seconds,
+            "images_per_second": result.images_per_second,
+            "n_train": result.n_train,
+            "n_test": result.n_test,
+        },
+        artifact=published.digest,
+    )
+    return Made(row, [published], [target.id, *([source.id] if source else [])])
+
+
+def _used(pack: Pack, train: pixels.Indices) -> dict[str, Any]:
+    """Which labelled items went in, as one digest over theirs: a budget is a draw."""
+    digests = b"".join(np.sort(pack.digests[train]).tolist())
+    return {"n_labelled_items": len(train), "labelled_items_sha256": hashlib.sha256(digests).hexdigest()}
+
+
+def _row(
+    job: ActiveJob[TransferSpec],
+    result: "TransferResult",
+    source: Model | None,
+    *,
+    base: Made,
+    known: Evidence,
+) -> Transfer:
+    spec, scores = job.spec, result.evaluation
+    return Transfer(
+        id=new_id("trf"),
+        name=spec.name,
+        job_id=job.held.job_id,
+        spec=job.stored_spec,
+        dataset_id=spec.dataset_id,
+        model_id=None if source is None else source.id,
+        base_model_id=base.row.id,  # type: ignore[attr-defined]
+        arch=base.row.arch,  # type: ignore[attr-defined]
+        label_budget=spec.label_budget,
+        epochs=spec.epochs,
+        seed=spec.seed,
+        accuracy=dataclasses.asdict(scores.accuracy),
+        balanced_accuracy=scores.balanced_accuracy,
+        macro_f1=scores.macro_f1,
+        per_class=_dicts(scores.per_class),
+        confusion=scores.confusion,
+        learning_curve=_dicts(result.learning_curve),
+        seconds=result.seconds,
+        images_per_second=result.images_per_second,
+        learning_rate=result.learning_rate,
+        divergence=known.divergence,
+        knn_accuracy=known.knn_accuracy,
+    )
+
+
+def _dicts(records: Sequence[Any]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(record) for record in records]
