@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from g2l.nn import fine_tune
-from g2l.nn.fine_tune import FEWEST_STEPS, LEARNING_RATES, with_enough_steps
+from g2l.nn.fine_tune import LEARNING_RATES, with_enough_steps
 from g2l.nn.models import save_model
 from g2l.nn.pretrain import pretrain
 from g2l.nn.recipes import Recipe
@@ -27,6 +27,12 @@ def run(
         truth,
         **settings,  # type: ignore[arg-type]
     )
+
+
+@pytest.fixture(autouse=True)
+def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transfer is seven trainings here, six of them to choose the rate: on digits short ones will do."""
+    monkeypatch.setattr(fine_tune, "FEWEST_STEPS", 40)
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +86,7 @@ def test_the_head_starts_anew_and_the_body_from_the_source(digits: Labelled, sou
     assert torch.allclose(tuned.model.state_dict()[name], probed.model.state_dict()[name], atol=1e-6)
 
 
-def test_nothing_is_chosen_by_the_test_labels(digits: Labelled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fine_tune, "FEWEST_STEPS", 40)  # fourteen trainings: short ones will do
+def test_nothing_is_chosen_by_the_test_labels(digits: Labelled) -> None:
     shuffled = np.random.default_rng(0).permutation(digits.labels[1200:1500])
     honest, lied_to = (run(digits, n_train=60, batch_size=8, test_labels=truth) for truth in (None, shuffled))
     assert honest.learning_rate == lied_to.learning_rate
@@ -112,8 +117,8 @@ def test_small_budgets_get_enough_steps_and_large_ones_no_more_than_asked(
     recipe = with_enough_steps(Recipe(epochs=epochs, batch_size=batch_size, learning_rate=1e-3), n_images)
     steps = epochs * recipe.repeats * n_images / recipe.batch_size
     assert recipe.batch_size <= max(8, n_images)
-    assert steps >= FEWEST_STEPS
-    assert recipe.repeats == 1 or steps - epochs * n_images / recipe.batch_size < FEWEST_STEPS
+    assert steps >= fine_tune.FEWEST_STEPS
+    assert recipe.repeats == 1 or steps - epochs * n_images / recipe.batch_size < fine_tune.FEWEST_STEPS
 
 
 def test_grey_targets_take_a_source_of_three_channels(tmp_path: Path) -> None:
