@@ -17,7 +17,7 @@ from core.artifacts import Store
 from core.db.jobs import JobLog
 from core.db.session import transaction
 from core.errors import LeaseLostError
-from core.jobs import plans, transitions
+from core.jobs import interruptions, plans
 from core.jobs.states import FINISHED, State
 from core.jobs.transitions import Claim
 from core.settings import Settings
@@ -99,9 +99,9 @@ def _write_end(held: Claim, settings: Settings, ending: str, code: int, output: 
             _write_log(held, output)
             with transaction() as session:
                 if ending == "stopped":
-                    state: State = transitions.stop(session, held)
+                    state: State = interruptions.stop(session, held)
                 else:
-                    state = transitions.crash(session, held, _how(code), settings.max_crashes)
+                    state = interruptions.crash(session, held, _how(code), settings.max_crashes)
                 if state in FINISHED:
                     plans.advance(session, held.job_id)
         except LeaseLostError:  # the child has ended the job itself, as it should

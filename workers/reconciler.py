@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.db.jobs import IdempotencyKey, Job, Outbox, Worker
 from core.db.session import get_engine, transaction
-from core.jobs import outbox, plans, transitions
+from core.jobs import interruptions, outbox, plans
 from core.jobs.states import FINISHED
 from core.queue import send, waiting
 from core.settings import get_settings
@@ -75,10 +75,10 @@ class Reconciler:
 def expire() -> None:
     """Queue again, or end, what has lost its worker."""
     with transaction() as session:
-        lapsed = transitions.lapsed(session)
+        lapsed = interruptions.lapsed(session)
     for job_id in lapsed:
         with transaction() as session:
-            state = transitions.expire(session, job_id, get_settings().max_crashes)
+            state = interruptions.expire(session, job_id, get_settings().max_crashes)
             if state in FINISHED:
                 plans.advance(session, job_id)
         _log.info("lease lapsed", job_id=job_id, state=state)

@@ -77,8 +77,8 @@ def _run(job: ActiveJob[Any]) -> None:
     except LeaseLostError:
         raise
     except Exception:
-        error = InternalJobError("The job stopped on a fault of the service; its log has the details.")
-        _fail(job, error, traceback.format_exc())
+        fault = InternalJobError("The job stopped on a fault of the service; its log has the details.")
+        _fail(job, fault, traceback.format_exc())
     else:
         job.store.discard_work(job.held.job_id)
         if (upload := getattr(job.spec, "upload", None)) is not None:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from core.db.jobs import Job
-from core.errors import JobFinishedError, LeaseLostError, NotFoundError, ServiceError, WorkerLostError
+from core.errors import JobFinishedError, LeaseLostError, NotFoundError, ServiceError
 from core.ids import new_id
 from core.jobs import events, needs, outbox
 from core.jobs.states import FINISHED, RETRYABLE, State
@@ -144,59 +144,12 @@ def note(session: Session, held: Claim, data: dict[str, Any]) -> None:
 
 def succeed(session: Session, held: Claim, result: dict[str, str]) -> None:
     """End an attempt well; the caller writes the result's row in this transaction and advances the parent."""
-    end(session, _lock_held(session, held), "succeeded", result=result)
+    end(session, lock_held(session, held), "succeeded", result=result)
 
 
 def fail(session: Session, held: Claim, error: dict[str, Any]) -> None:
     """End an attempt with a problem."""
-    end(session, _lock_held(session, held), "failed", error=error)
-
-
-def stop(session: Session, held: Claim) -> State:
-    """After the attempt was stopped: end it if that was asked for and still is, else queue it again."""
-    job = _lock_held(session, held)
-    if job.cancel_requested:
-        end(session, job, "cancelled")
-        return "cancelled"
-    _requeue(session, job, reason="its worker was asked to leave")
-    return "queued"
-
-
-def crash(session: Session, held: Claim, reason: str, max_crashes: int) -> State:
-    """After the attempt died without a word: queue the job again, or end it where that is enough."""
-    job = _lock_held(session, held)
-    if job.cancel_requested:
-        end(session, job, "cancelled")
-        return "cancelled"
-    if job.crashes + 1 >= max_crashes:
-        error = WorkerLostError(
-            f"The job was cut off {job.crashes + 1} times, and is not tried again; the last time {reason}. "
-            "See the job's log, then retry it."
-        )
-        end(session, job, "failed", error=problem_of(error))
-        return "failed"
-    _requeue(session, job, crashes=1, reason=reason)
-    return "queued"
-
-
-def lapsed(session: Session) -> list[str]:
-    """The running jobs whose lease has run out."""
-    return list(
-        session.scalars(
-            select(Job.id)
-            .where(Job.state == "running", Job.queue.is_not(None), Job.lease_expires_at < func.now())
-            .order_by(Job.id)
-        )
-    )
-
-
-def expire(session: Session, job_id: str, max_crashes: int) -> State:
-    """Treat a job as crashed if its lease has run out (still, now that its row is locked)."""
-    job = lock(session, job_id)
-    now = session.scalar(select(func.now()))
-    if job.state != "running" or job.lease_expires_at is None or now is None or job.lease_expires_at >= now:
-        return job.state  # type: ignore[return-value]  # the table's CHECK holds it to a State
-    return crash(session, Claim(job.id, job.kind, job.attempt), "its worker fell silent", max_crashes)
+    end(session, lock_held(session, held), "failed", error=error)
 
 
 def request_cancel(session: Session, job_id: str) -> Job:
@@ -307,6 +260,36 @@ def lock(session: Session, job_id: str) -> Job:
     return job
 
 
+def lock_held(session: Session, held: Claim) -> Job:
+    """The row of a job that an attempt still owns, locked.
+
+    Raises:
+        LeaseLostError: it owns it no longer.
+    """
+    job = lock(session, held.job_id)
+    if job.attempt != held.attempt or job.state != "running":
+        raise LeaseLostError(held.job_id)
+    return job
+
+
+def requeue(session: Session, job: Job, *, reason: str, crashes: int = 0) -> None:
+    """Queue a running job again; the caller holds its row lock."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job.id)
+        .values(
+            state="queued",
+            owner=None,
+            lease_expires_at=None,
+            queued_at=func.now(),
+            crashes=Job.crashes + crashes,
+            version=Job.version + 1,
+        )
+    )
+    outbox.promise(session, job)
+    events.record(session, job.id, "state", {"state": "queued", "reason": reason})
+
+
 def problem_of(error: ServiceError) -> dict[str, Any]:
     """An error as a job's row keeps it; the API adds status and type."""
     return {
@@ -323,27 +306,3 @@ def _held(held: Claim) -> ColumnElement[bool]:
 
 def _in(seconds: float) -> ColumnElement[Any]:
     return func.now() + timedelta(seconds=seconds)
-
-
-def _lock_held(session: Session, held: Claim) -> Job:
-    job = lock(session, held.job_id)
-    if job.attempt != held.attempt or job.state != "running":
-        raise LeaseLostError(held.job_id)
-    return job
-
-
-def _requeue(session: Session, job: Job, *, reason: str, crashes: int = 0) -> None:
-    session.execute(
-        update(Job)
-        .where(Job.id == job.id)
-        .values(
-            state="queued",
-            owner=None,
-            lease_expires_at=None,
-            queued_at=func.now(),
-            crashes=Job.crashes + crashes,
-            version=Job.version + 1,
-        )
-    )
-    outbox.promise(session, job)
-    events.record(session, job.id, "state", {"state": "queued", "reason": reason})

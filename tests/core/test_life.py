@@ -11,7 +11,7 @@ from sqlalchemy import select, text, update
 from core.db.jobs import Job, JobEvent, Outbox
 from core.db.session import transaction
 from core.errors import JobFinishedError, LeaseLostError
-from core.jobs import plans, transitions
+from core.jobs import interruptions, plans, transitions
 from core.jobs.states import FINISHED, TRANSITIONS
 from core.jobs.transitions import Claim
 from core.specs.datasets import DatasetSpec
@@ -60,9 +60,9 @@ class Life(RuleBasedStateMachine):
                 elif ending == "fail":
                     transitions.fail(session, held, {"code": "x"})
                 elif ending == "stop":
-                    transitions.stop(session, held)
+                    interruptions.stop(session, held)
                 else:
-                    transitions.crash(session, held, "it was killed", MAX_CRASHES)
+                    interruptions.crash(session, held, "it was killed", MAX_CRASHES)
         except LeaseLostError:
             assert not holds
             return
@@ -89,7 +89,7 @@ class Life(RuleBasedStateMachine):
                 .values(lease_expires_at=text("now() - interval '1 second'"))
             )
         with transaction() as session:
-            transitions.expire(session, self.job_id, MAX_CRASHES)
+            interruptions.expire(session, self.job_id, MAX_CRASHES)
         if self.state == "running":
             self.ended("crash")
 

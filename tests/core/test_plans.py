@@ -9,7 +9,7 @@ from core.db.jobs import Job, Outbox
 from core.db.resources import Pipeline
 from core.db.session import transaction
 from core.errors import JobFinishedError
-from core.jobs import plans, transitions
+from core.jobs import interruptions, plans, transitions
 from core.jobs.transitions import Claim
 from core.specs.kinds import parse_spec
 from core.specs.pipelines import PipelineSpec
@@ -194,7 +194,7 @@ def test_a_retry_while_the_stage_still_stops_does_not_lose_the_pipeline() -> Non
     with transaction() as session:
         plans.retry(session, parent_id)
     with transaction() as session:
-        assert transitions.stop(session, held) == "queued"
+        assert interruptions.stop(session, held) == "queued"
     run_stage(parent_id)
     run_stage(parent_id)
     run_stage(parent_id)

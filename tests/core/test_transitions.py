@@ -12,7 +12,7 @@ from core.db.jobs import Job, JobEvent, Outbox
 from core.db.resources import Use
 from core.db.session import transaction
 from core.errors import InvalidRequestError, JobFinishedError, LeaseLostError, NotFoundError
-from core.jobs import plans, transitions
+from core.jobs import interruptions, plans, transitions
 from core.jobs.transitions import Claim, Progress
 from core.specs.datasets import DatasetSpec
 from core.specs.forecasts import ForecastSpec
@@ -141,8 +141,8 @@ WRITES: dict[str, Callable[[Session, Claim], object]] = {
     "note": lambda session, held: transitions.note(session, held, {"loss": 1.0}),
     "succeed": lambda session, held: transitions.succeed(session, held, {"kind": "dataset"}),
     "fail": lambda session, held: transitions.fail(session, held, {"code": "late"}),
-    "stop": transitions.stop,
-    "crash": lambda session, held: transitions.crash(session, held, "late", 3),
+    "stop": interruptions.stop,
+    "crash": lambda session, held: interruptions.crash(session, held, "late", 3),
 }
 
 
@@ -151,7 +151,7 @@ def test_an_attempt_that_lost_its_lease_writes_nothing(write: Callable[[Session,
     first = claimed()
     lapse(first.job_id)
     with transaction() as session:
-        transitions.expire(session, first.job_id, 3)
+        interruptions.expire(session, first.job_id, 3)
     second = claimed(first.job_id)
     assert second.attempt == 2
     before = row(first.job_id)
@@ -179,12 +179,12 @@ def test_an_attempt_writes_nothing_once_its_job_is_over(write: Callable[[Session
 def test_only_lapsed_leases_expire() -> None:
     held = claimed()
     with transaction() as session:
-        assert held.job_id not in transitions.lapsed(session)
-        assert transitions.expire(session, held.job_id, 3) == "running"
+        assert held.job_id not in interruptions.lapsed(session)
+        assert interruptions.expire(session, held.job_id, 3) == "running"
     lapse(held.job_id)
     with transaction() as session:
-        assert held.job_id in transitions.lapsed(session)
-        assert transitions.expire(session, held.job_id, 3) == "queued"
+        assert held.job_id in interruptions.lapsed(session)
+        assert interruptions.expire(session, held.job_id, 3) == "queued"
     assert row(held.job_id).crashes == 1
     assert promised(held.job_id) == 2  # the first was never sent in this test
 
@@ -195,7 +195,7 @@ def test_a_job_that_kills_its_worker_fails_at_the_bound() -> None:
     for _ in range(3):
         held = claimed(job_id)
         with transaction() as session:
-            states.append(transitions.crash(session, held, "its process was killed", 3))
+            states.append(interruptions.crash(session, held, "its process was killed", 3))
     assert states == ["queued", "queued", "failed"]
     job = row(job_id)
     assert job.error is not None
@@ -207,7 +207,7 @@ def test_a_job_that_kills_its_worker_fails_at_the_bound() -> None:
 def test_a_worker_that_leaves_costs_the_job_nothing() -> None:
     held = claimed()
     with transaction() as session:
-        assert transitions.stop(session, held) == "queued"
+        assert interruptions.stop(session, held) == "queued"
     job = row(held.job_id)
     assert (job.state, job.crashes, job.owner, job.lease_expires_at) == ("queued", 0, None, None)
 
@@ -227,11 +227,11 @@ def test_cancel_of_a_running_job_is_kept_however_it_ends(ending: str) -> None:
     lapse(held.job_id)
     with transaction() as session:
         if ending == "stop":
-            transitions.stop(session, held)
+            interruptions.stop(session, held)
         elif ending == "crash":
-            transitions.crash(session, held, "it was killed", 3)
+            interruptions.crash(session, held, "it was killed", 3)
         else:
-            transitions.expire(session, held.job_id, 3)
+            interruptions.expire(session, held.job_id, 3)
     assert row(held.job_id).state == "cancelled"
 
 
@@ -248,7 +248,7 @@ def test_cancel_of_a_finished_job_is_refused() -> None:
 def test_retry_starts_the_count_of_crashes_anew() -> None:
     held = claimed()
     with transaction() as session:
-        transitions.crash(session, held, "it was killed", 1)
+        interruptions.crash(session, held, "it was killed", 1)
     with transaction() as session:
         plans.retry(session, held.job_id)
     job = row(held.job_id)
