@@ -10,7 +10,7 @@ from redis import BusyLoadingError, ConnectionError
 from redis import Redis as Client
 
 from app.commands import leftovers
-from app.commands.accounts import redis_program
+from app.commands.accounts import StartError, redis_program
 from app.commands.children import Child, Program, Service
 from app.commands.home import Home, runtime_folder
 from app.commands.postgres import Postgres, private
@@ -38,6 +38,16 @@ class Redis(Service):
         """Start it, also again, after ending whatever still works in its data."""
         self.stop()
         leftovers.end(leftovers.working_in(self._folder, "redis-server"), STOP)
+        try:
+            self._launch()
+        except StartError:
+            file = self._folder / "appendonly.aof"
+            if not file.exists():
+                raise
+            file.replace(file.with_suffix(".unreadable"))  # messages are hints: the rows are sent again
+            self._launch()
+
+    def _launch(self) -> None:
         settings = {
             "port": "0",
             "unixsocket": str(self._socket),

@@ -25,9 +25,10 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's PostgreSQL r
 HOLD_ENGINES = """
 import sys, time
 from pathlib import Path
+from app.commands import accounts
 from app.commands.engines import running
 from app.commands.home import Home, owned
-home = Home(Path(sys.argv[1]))
+home, accounts.STATE = Home(Path(sys.argv[1])), Path(sys.argv[2])
 with owned(home), running(home, durable=False) as engines:
     print(*[service.child.pid for service in engines.services], flush=True)
     time.sleep(600)
@@ -118,7 +119,7 @@ def test_postgres_killed_hard_starts_again(home: Home) -> None:
 
 
 def test_engines_end_with_a_holder_killed_hard_and_the_next_one_finds_all(home: Home) -> None:
-    argv = [sys.executable, "-c", HOLD_ENGINES, str(home.path)]
+    argv = [sys.executable, "-c", HOLD_ENGINES, str(home.path), str(accounts.STATE)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         pids = [int(word) for word in holder.stdout.readline().split()]
@@ -247,6 +248,13 @@ def test_what_an_engine_says_is_in_the_error(home: Home) -> None:
     (home.postgres / "data" / "global" / "pg_control").unlink()
     with pytest.raises(StartError, match="pg_control"), running(home, durable=False):
         pass
+
+
+def test_a_broken_redis_file_is_put_aside(home: Home) -> None:
+    (home.redis / "appendonly.aof").write_text("this is no append-only file\n" * 9)
+    with running(home, durable=False) as engines, redis_client(engines.redis_url) as client:
+        assert client.dbsize() == 0
+    assert (home.redis / "appendonly.unreadable").exists()
 
 
 def test_a_home_has_one_owner(home: Home) -> None:
