@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from core.specs.base import Name, Spec
 
 Parsed = TypeVar("Parsed")
+REFERENCE: Final = "#/components/schemas/{model}"
 
 
 def is_multipart(request: Request) -> bool:
@@ -83,9 +84,18 @@ def upload_schema(json_body: TypeAdapter[Any]) -> dict[str, Any]:
     }
     content = {
         "multipart/form-data": {"schema": form},
-        "application/json": {"schema": json_body.json_schema()},
+        "application/json": {"schema": json_body.json_schema(ref_template=REFERENCE)},
     }
     return {"requestBody": {"required": True, "content": content}}
+
+
+def lift_definitions(document: dict[str, Any]) -> None:
+    """Move what bodies define for themselves to where OpenAPI looks for it."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                schemas |= content["schema"].pop("$defs", {})
 
 
 def _refused(error: ValidationError, body: object) -> RequestValidationError:

@@ -54,8 +54,8 @@ def _expected(request: Request, error: Exception) -> Response:
 def _http_exception(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, ServiceError):  # FastAPI wraps what reading a body raises
         return _expected(request, error.__cause__)
-    if isinstance(error.__cause__, RecursionError):
-        return problems.response(_too_deep(request))
+    if isinstance(error.__cause__, RecursionError | UnicodeDecodeError):
+        return problems.response(_unreadable(request))
     status = getattr(error, "status_code", 500)
     code = _CODES.get(status, "bad-request" if status < 500 else "internal-error")
     detail = {
@@ -70,8 +70,8 @@ def _nothing_at(request: Request) -> str:
     return f"There is nothing at {request.url.path}."
 
 
-def _too_deep(request: Request) -> dict[str, Any]:
-    detail = "The body is nested too deeply to be read."
+def _unreadable(request: Request) -> dict[str, Any]:
+    detail = "The body is not JSON in UTF-8, or is nested too deeply to be read."
     return problems.problem("invalid-request", detail, instance=request.url.path)
 
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
-from app import handlers, problems
+from app import bodies, handlers, problems
 from app.api import (
     anchor_sets,
     datasets,
@@ -78,7 +78,8 @@ class _Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         document = super().openapi()
-        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problems.OPEN_API_SCHEMA
+        bodies.lift_definitions(document)
+        document["components"]["schemas"]["Problem"] = problems.OPEN_API_SCHEMA
         return document
 
 

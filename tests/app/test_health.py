@@ -1,5 +1,7 @@
 """Alive, ready, counted, documented."""
 
+import json
+import re
 import subprocess
 import sys
 
@@ -65,6 +67,10 @@ def test_documents(api: Api) -> None:
     assert "swagger" in api.client.get("/docs").text.lower()
     document = api.client.get("/openapi.json").json()
     assert "Problem" in document["components"]["schemas"]
+    references = set(re.findall(r'"\$ref": "([^"]*)"', json.dumps(document)))
+    assert {name.removeprefix("#/components/schemas/") for name in references} <= document["components"][
+        "schemas"
+    ].keys()
     operations = [
         (path, method, operation)
         for path, methods in document["paths"].items()
@@ -73,6 +79,7 @@ def test_documents(api: Api) -> None:
     assert len(operations) > 40
     for path, method, operation in operations:
         assert operation.get("summary"), (method, path)
+        assert operation["responses"].keys() >= {"401", "422", "500", "503"}, (method, path)
         assert "application/problem+json" in operation["responses"]["500"]["content"], (method, path)
         assert "application/problem+json" in operation["responses"]["422"]["content"], (method, path)
 

@@ -99,6 +99,7 @@ def test_a_query_is_pointed_at(api: Api) -> None:
         (b'"x"', ["#"]),
         (b"null", ["#"]),
         (b"\xff\xfe", ["#"]),
+        (b'{"name": "\xff"}', ["#"]),
         (b"[" * 100_000, ["#"]),
         (b'{"dataset_id": NaN}', ["#/dataset_id"]),
         (b'{"dataset_id": "ds_x", "name": "a\\u0000b"}', ["#/name"]),
