@@ -43,7 +43,7 @@ class ArchitectureTooDeep(G2LError):
 
 
 def _resnet_tiny(_: int) -> PreTrainedConfig:
-    """1.2 M parameters; the widest that two cores train at over 2,000 images/s at 32 px."""
+    """1.2 M parameters; two idle cores take about 2,900 images/s of 32 px from forward pass to step."""
     return ResNetConfig(embedding_size=32, hidden_sizes=[64, 128, 256], depths=[1, 1, 1], layer_type="basic")
 
 
