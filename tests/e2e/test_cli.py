@@ -30,7 +30,7 @@ def g2l(service: RunningService, tmp_path: Path) -> Cli:
             capture_output=True,
             text=True,
             check=False,
-            timeout=240,
+            timeout=840,
             cwd=tmp_path,
             env={**os.environ, "G2L_URL": service.url},
         )
@@ -99,6 +99,7 @@ def test_run_refuses_what_the_service_refuses(g2l: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # two minutes on two idle cores
 def test_run_does_the_whole_job(g2l: Cli, tmp_path: Path) -> None:
     write_images(tmp_path / "pool", 64)
     write_images(tmp_path / "target", 40, classes=2)
