@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from app import pointers, problems
 from app.idempotency import ReplayedAnswer
-from core.errors import ServiceError
+from core.errors import IdempotencyInFlightError, ServiceError
 
 logger = structlog.get_logger(__name__)
 _CODES = {404: "not-found", 405: "method-not-allowed", 406: "not-acceptable", 415: "unsupported-media-type"}
@@ -47,8 +47,8 @@ def _expected(request: Request, error: Exception) -> Response:
     body = problem_of(request, error)
     if body is None:
         raise error
-    challenge = {"WWW-Authenticate": "Bearer"} if body["status"] == 401 else {}
-    return problems.response(body, challenge)
+    headers = {"Retry-After": "1"} if isinstance(error, IdempotencyInFlightError) else {}
+    return problems.response(body, headers)
 
 
 def _http_exception(request: Request, error: Exception) -> Response:

@@ -26,7 +26,7 @@ from g2l.nn.objectives import objective
 from g2l.nn.patch_kmeans import fit_patch_kmeans
 from g2l.nn.recipes import Recipe, Task
 from g2l.nn.training import fit
-from g2l.nn.zoo import ARCHITECTURES, DEFAULT_ARCHITECTURE, ArchitectureTooDeep, build
+from g2l.nn.zoo import ARCHITECTURES, DEFAULT_ARCHITECTURE, ArchitectureTooDeepError, build
 
 N_CLASSES = 64
 
@@ -85,7 +85,7 @@ def main() -> None:
     for arch in asked.arch or ARCHITECTURES:
         try:
             speed = training_rate(arch, images, batch_size=asked.batch_size, seconds=asked.seconds)
-        except ArchitectureTooDeep as error:
+        except ArchitectureTooDeepError as error:
             print(f"| train {arch} | | {error} |")
             continue
         parameters = build(arch, n_outputs=N_CLASSES, image_size=side).num_parameters()

@@ -34,9 +34,10 @@ class News:
 
 def existing_job(job_id: str) -> str:
     """The path's id; refused before the stream begins."""
-    if not is_id(job_id) or _news(job_id, 0) is None:
-        raise NotFoundError(f"There is no job {job_id!a}.")
-    return job_id
+    with transaction() as session:
+        if is_id(job_id) and session.get(Job, job_id) is not None:
+            return job_id
+    raise NotFoundError(f"There is no job {job_id!a}.")
 
 
 @router.get(

@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+from urllib.parse import urlsplit
 
 from sqlalchemy import exists, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -55,17 +56,43 @@ def _refusal(scope: Scope) -> UnauthenticatedError | None:
         return None
     if any_made:
         return UnauthenticatedError("Send `Authorization: Bearer g2l_…` with a key that was not revoked.")
-    if get_settings().insecure_no_auth or _on_loopback(scope):
+    if get_settings().insecure_no_auth:
         return None
-    return UnauthenticatedError(
-        "No API key exists, and this is not the loopback address: make one with `g2l keys create`."
-    )
+    if not _on_loopback(scope):
+        return UnauthenticatedError(
+            "No API key exists, and this is not the loopback address: make one with `g2l keys create`."
+        )
+    return _foreign_page(Headers(scope=scope))
 
 
 def _on_loopback(scope: Scope) -> bool:
     """Whether the request came in through the loopback interface, or a unix socket."""
     host, port = scope.get("server") or ("", None)
+    return port is None or _is_loopback(host)
+
+
+def _foreign_page(headers: Headers) -> UnauthenticatedError | None:
+    """Refuse what a web page elsewhere makes this machine's browser send: it is on loopback too."""
+    for name in ("host", "origin"):
+        given = headers.get(name)
+        if given is not None and not _is_loopback(_host_of(given)):
+            return UnauthenticatedError(
+                f"Without any API key only this machine is served, by a loopback name; {name.title()} is "
+                f"{given}. "
+                "Make a key with `g2l keys create`."
+            )
+    return None
+
+
+def _host_of(given: str) -> str:
     try:
-        return port is None or ipaddress.ip_address(host).is_loopback
+        return urlsplit(given if "//" in given else f"//{given}").hostname or ""
     except ValueError:
-        return bool(host == "localhost")
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

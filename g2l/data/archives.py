@@ -14,14 +14,14 @@ from g2l.data.entries import Entry, NameCheck, Rejected, image_path, readable
 from g2l.data.images import sniff_format
 from g2l.data.limits import MAX_ITEM_BYTES, check_entry_count
 from g2l.data.tars import TarImages
-from g2l.data.zips import BrokenArchive, Member, UnreadableMember, ZipReader
+from g2l.data.zips import BrokenArchiveError, Member, UnreadableMemberError, ZipReader
 from g2l.errors import G2LError
 
 _ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip", ".npz")
 _WANTED = "send a .zip, .tar, .tar.gz or .npz file, or a folder"
 
 
-class UnsupportedArchive(G2LError):
+class UnsupportedArchiveError(G2LError):
     """A file that is no archive of a kind known here."""
 
     code: ClassVar[str] = "unsupported-archive"
@@ -58,17 +58,17 @@ def open_archive(path: Path, filename: str) -> ImageArchive | NpzEmbeddings:
         A context manager; iterating an `ImageArchive` reads each image once, in flat memory.
 
     Raises:
-        UnsupportedArchive: the content is of no known kind.
-        BrokenArchive: the file is empty, cut short or damaged.
-        HostileArchive: the archive is a bomb.
-        BadArrays: an npz without usable arrays.
+        UnsupportedArchiveError: the content is of no known kind.
+        BrokenArchiveError: the file is empty, cut short or damaged.
+        HostileArchiveError: the archive is a bomb.
+        BadArraysError: an npz without usable arrays.
     """
     if path.is_dir():
         return FolderImages(path)
     with path.open("rb") as file:
         head = file.read(tarfile.BLOCKSIZE)
     if not head:
-        raise BrokenArchive(f"'{filename}' is empty (0 bytes); {_WANTED}", field="file")
+        raise BrokenArchiveError(f"'{filename}' is empty (0 bytes); {_WANTED}", field="file")
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return _open_zip(path)
     if _is_tar(_unpacked_head(path) if head[:2] == b"\x1f\x8b" else head):
@@ -93,7 +93,7 @@ def _open_zip(path: Path) -> "ZipImages | NpzImages | NpzEmbeddings":
             else:
                 images.add(member)
         if "images.npy" in arrays and "embeddings.npy" in arrays:
-            raise UnsupportedArchive(
+            raise UnsupportedArchiveError(
                 "the npz has both 'images' and 'embeddings'; send one of them", field="file"
             )
         if "images.npy" in arrays:
@@ -109,7 +109,7 @@ def _unpacked_head(path: Path) -> bytes:
         with gzip.open(path) as file:
             return file.read(tarfile.BLOCKSIZE)
     except (EOFError, OSError, zlib.error) as error:
-        raise BrokenArchive(
+        raise BrokenArchiveError(
             f"the gzip file cannot be read ({error}); upload it again", field="file"
         ) from error
 
@@ -125,15 +125,17 @@ def _is_tar(head: bytes) -> bool:
 def _unknown(head: bytes, filename: str) -> G2LError:
     image = sniff_format(head)
     if image:
-        return UnsupportedArchive(
+        return UnsupportedArchiveError(
             f"'{filename}' is a single {image} image; put images in an archive: {_WANTED}", field="file"
         )
     if filename.lower().endswith(_ENDINGS):
-        return BrokenArchive(
+        return BrokenArchiveError(
             f"'{filename}' is not the archive that its name says; it is damaged or something else: {_WANTED}",
             field="file",
         )
-    return UnsupportedArchive(f"'{filename}' is no archive that can be read here; {_WANTED}", field="file")
+    return UnsupportedArchiveError(
+        f"'{filename}' is no archive that can be read here; {_WANTED}", field="file"
+    )
 
 
 class ZipImages:
@@ -171,7 +173,7 @@ class ZipImages:
         """The images; members that cannot be read are rejected one by one.
 
         Raises:
-            HostileArchive: more came out of the archive than it is allowed.
+            HostileArchiveError: more came out of the archive than it is allowed.
         """
         names = NameCheck()
         n_fields = len(Member._fields) - 1
@@ -184,7 +186,7 @@ class ZipImages:
                 try:
                     yield Entry(path, self._reader.read(member))
                     continue
-                except UnreadableMember as error:
+                except UnreadableMemberError as error:
                     reason = str(error)
             yield Rejected(path, reason)
 
@@ -198,7 +200,7 @@ class FolderImages:
         position: bytes of them read so far.
 
     Raises:
-        HostileArchive: it has too many entries.
+        HostileArchiveError: it has too many entries.
     """
 
     has_folders: ClassVar[bool] = True

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from g2l.data.entries import Entry, RawPixels, Rejected
 from g2l.data.limits import MAX_ITEM_BYTES, MAX_PIXELS
-from g2l.data.zips import Member, MemberStream, UnreadableMember, ZipReader
+from g2l.data.zips import Member, MemberStream, UnreadableMemberError, ZipReader
 from g2l.errors import G2LError
 
 ARRAY_NAMES = ("images.npy", "embeddings.npy", "labels.npy")
@@ -16,14 +16,14 @@ _MAX_HEADER = 10_000
 _ROWS_BYTES = 2**22
 
 
-class BadArrays(G2LError):
+class BadArraysError(G2LError):
     """Arrays of the wrong shape or type, or labels that do not fit them."""
 
     code: ClassVar[str] = "bad-arrays"
     title: ClassVar[str] = "The arrays are not a dataset"
 
 
-class NotFinite(G2LError):
+class NotFiniteError(G2LError):
     """Embeddings with NaN or infinite values, which have no distances."""
 
     code: ClassVar[str] = "embeddings-not-finite"
@@ -39,7 +39,7 @@ class NpzImages:
         position: bytes of them read so far.
 
     Raises:
-        BadArrays: shape, type or labels are wrong.
+        BadArraysError: shape, type or labels are wrong.
     """
 
     has_folders: ClassVar[bool] = False
@@ -72,7 +72,7 @@ class NpzImages:
         """The images in order; nothing is rejected.
 
         Raises:
-            BadArrays: the data end too soon or are damaged.
+            BadArraysError: the data end too soon or are damaged.
         """
         row = 0
         for block in self._array.blocks():
@@ -91,7 +91,7 @@ class NpzEmbeddings:
         labels: class names, one an item; None without the array `labels`.
 
     Raises:
-        BadArrays: shape, type or labels are wrong.
+        BadArraysError: shape, type or labels are wrong.
     """
 
     def __init__(self, reader: ZipReader, members: dict[str, Member]) -> None:
@@ -115,8 +115,8 @@ class NpzEmbeddings:
         """The rows in order, a few MB at a time, (n, D) float32.
 
         Raises:
-            NotFinite: a value is NaN or infinite, also after rounding to float32.
-            BadArrays: the data end too soon or are damaged.
+            NotFiniteError: a value is NaN or infinite, also after rounding to float32.
+            BadArraysError: the data end too soon or are damaged.
         """
         start = 0
         for block in self._array.blocks():
@@ -124,7 +124,7 @@ class NpzEmbeddings:
                 rows = block.astype(np.float32)
             bad = ~np.isfinite(rows).all(axis=1)
             if bad.any():
-                raise NotFinite(
+                raise NotFiniteError(
                     f"embeddings must be finite float32 numbers; row {start + int(bad.argmax())} (of "
                     f"{self.n_items}, from 0) has NaN or an infinite value: drop or mend such rows",
                     field="file",
@@ -166,7 +166,7 @@ class _Array:
             n_rows = min(step, shape[0] - start)
             try:
                 data = stream.read(n_rows * self.row_bytes)
-            except UnreadableMember as error:
+            except UnreadableMemberError as error:
                 raise _bad(f"'{self._member.name}' cannot be read: {error}") from error
             if len(data) < n_rows * self.row_bytes:
                 raise _bad(
@@ -199,5 +199,5 @@ def _say(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
     return f"{dtype}, {' x '.join(map(str, shape)) or 'a single value'}"
 
 
-def _bad(what: str) -> BadArrays:
-    return BadArrays(what, field="file")
+def _bad(what: str) -> BadArraysError:
+    return BadArraysError(what, field="file")

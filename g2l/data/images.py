@@ -59,7 +59,7 @@ _JPEG_COLOURS = ("Gray", "YCbCr", "RGB")
 _OVERSAMPLING = 2.5
 
 
-class BrokenImage(G2LError):
+class BrokenImageError(G2LError):
     """Bytes that are no image, an image cut short, or one of a kind that is not read here."""
 
     code: ClassVar[str] = "broken-image"
@@ -103,7 +103,7 @@ def inspect(data: bytes) -> ImageFacts:
     A JPEG is decoded at an eighth of its size: all its data are read, at a fraction of the time.
 
     Raises:
-        BrokenImage: as `decode`.
+        BrokenImageError: as `decode`.
     """
     name = _format_of(data)
     header = _jpeg_header(data) if name == "jpeg" else None
@@ -127,7 +127,7 @@ def decode(data: bytes) -> Pixels:
         (H, W, C), C 1 or 3, uint8 or uint16.
 
     Raises:
-        BrokenImage: not an image, cut short, too large, or of a kind that is not read.
+        BrokenImageError: not an image, cut short, too large, or of a kind that is not read.
     """
     name = _format_of(data)
     header = _jpeg_header(data) if name == "jpeg" else None
@@ -147,7 +147,7 @@ def decode_for(data: bytes, size: int) -> tuple[Pixels, tuple[float, float]]:
         shape where a scaled JPEG's sides were rounded up.
 
     Raises:
-        BrokenImage: as `decode`.
+        BrokenImageError: as `decode`.
     """
     header = _jpeg_header(data) if sniff_format(data) == "jpeg" else None
     eighths = 8 if header is None else _fewest_eighths(header, size)
@@ -165,16 +165,16 @@ def decode_for(data: bytes, size: int) -> tuple[Pixels, tuple[float, float]]:
 
 def _format_of(data: bytes) -> str:
     if not data:
-        raise BrokenImage("the file is empty (0 bytes)")
+        raise BrokenImageError("the file is empty (0 bytes)")
     name = sniff_format(data)
     if name is None:
-        raise BrokenImage("not an image of a known format (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM)")
+        raise BrokenImageError("not an image of a known format (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM)")
     return name
 
 
 def _check_pixels(height: int, width: int) -> None:
     if height * width > MAX_PIXELS:
-        raise BrokenImage(f"{width:,} x {height:,} pixels, more than {MAX_PIXELS:,}")
+        raise BrokenImageError(f"{width:,} x {height:,} pixels, more than {MAX_PIXELS:,}")
 
 
 def _fewest_eighths(header: _JpegHeader, size: int) -> int:
@@ -234,10 +234,10 @@ def _decode_by_pillow(data: bytes, name: str) -> Pixels:
         _check_pixels(image.height, image.width)
         image.load()
         return _pixels(ImageOps.exif_transpose(image))
-    except BrokenImage:
+    except BrokenImageError:
         raise
     except Exception as error:  # Pillow's parsers raise anything at all on damaged input
-        raise BrokenImage(
+        raise BrokenImageError(
             f"a {name} image that cannot be decoded: {error or type(error).__name__}"
         ) from error
 
@@ -251,7 +251,7 @@ def _pixels(image: Image.Image) -> Pixels:
     if image.mode.startswith("I"):
         return _grey16(np.asarray(image))
     if image.mode == "F":
-        raise BrokenImage("floating-point samples; save it as 8 or 16 bits")
+        raise BrokenImageError("floating-point samples; save it as 8 or 16 bits")
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
     pixels = np.asarray(image)
@@ -271,5 +271,5 @@ def _over_white(image: Image.Image) -> Image.Image:
 def _grey16(samples: NDArray[np.generic]) -> NDArray[np.uint16]:
     values = samples.astype(np.int64)
     if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
-        raise BrokenImage("32-bit samples beyond 0 to 65,535; save it as 8 or 16 bits")
+        raise BrokenImageError("32-bit samples beyond 0 to 65,535; save it as 8 or 16 bits")
     return values.astype(np.uint16)[:, :, None]

@@ -12,7 +12,7 @@ import numpy as np
 from g2l.data.archives import ImageArchive
 from g2l.data.arrays import NpzEmbeddings
 from g2l.data.entries import Entry, Rejected
-from g2l.data.images import BrokenImage, ImageFacts, inspect
+from g2l.data.images import BrokenImageError, ImageFacts, inspect
 from g2l.data.index import IndexCounts, IndexWriter
 from g2l.data.summary import ClassCount, ImageSize, PackSummary, RejectedItem, SplitCounts
 from g2l.data.threads import map_in_order
@@ -25,7 +25,7 @@ MAX_LISTED_REJECTIONS = 100
 _BATCH_ITEMS, _BATCH_BYTES = 64, 2**22
 
 
-class NoImages(G2LError):
+class NoImagesError(G2LError):
     """An archive in which nothing is an image that can be read."""
 
     code: ClassVar[str] = "no-images"
@@ -74,7 +74,7 @@ def pack_images(archive: ImageArchive, folder: Path, stem: str, *, on_progress: 
         on_progress: (done, total) bytes.
 
     Raises:
-        NoImages: nothing was accepted.
+        NoImagesError: nothing was accepted.
     """
     tally = _Tally()
     offset = 0
@@ -133,7 +133,7 @@ def _check_entry(entry: Entry) -> _Accepted | Rejected:
             facts = inspect(entry.data)
         else:
             facts = ImageFacts("raw", raw.height, raw.width, raw.channels, raw.dtype)
-    except BrokenImage as error:
+    except BrokenImageError as error:
         return Rejected(entry.path, str(error))
     return _Accepted(entry, hashlib.sha256(entry.data).digest(), facts)
 
@@ -150,11 +150,11 @@ def pack_embeddings(archive: NpzEmbeddings, folder: Path, *, on_progress: Progre
     """Write embeddings.npy (N, D) float32 and index.parquet.
 
     Raises:
-        NoImages: there are no rows.
-        NotFinite: a value is NaN or infinite.
+        NoImagesError: there are no rows.
+        NotFiniteError: a value is NaN or infinite.
     """
     if not archive.n_items:
-        raise NoImages("'embeddings' has no rows; send at least one", field="file")
+        raise NoImagesError("'embeddings' has no rows; send at least one", field="file")
     with IndexWriter(folder) as index, (folder / "embeddings.npy").open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (archive.n_items, archive.dim)}
         np.lib.format.write_array_header_1_0(file, header)
@@ -192,15 +192,15 @@ def _splits(counts: IndexCounts, n_items: int) -> SplitCounts:
     return SplitCounts(train=n_items - test, test=test, derived=False)
 
 
-def _no_images(tally: _Tally) -> NoImages:
+def _no_images(tally: _Tally) -> NoImagesError:
     if not tally.n_rejected:
-        return NoImages(
+        return NoImagesError(
             "the archive has no files named like images (.jpg, .png, .tif, .webp, .bmp, .gif, .ppm); "
             "hidden files and folders do not count",
             field="file",
         )
     first = tally.rejected[0]
-    return NoImages(
+    return NoImagesError(
         f"none of the {tally.n_rejected:,} image files can be read; the first, '{first['path']}', "
         f"because: {first['reason']}",
         field="file",

@@ -20,7 +20,7 @@ FREE_BYTES = 2**30
 """What every archive may unpack to, whatever its size: small archives of blank images compress well."""
 
 
-class HostileArchive(G2LError):
+class HostileArchiveError(G2LError):
     """An archive that is built to exhaust its reader, or is too large by orders of magnitude."""
 
     code: ClassVar[str] = "archive-beyond-limits"
@@ -44,11 +44,11 @@ class Allowance:
         """Count bytes that really came out.
 
         Raises:
-            HostileArchive: the allowance is used up.
+            HostileArchiveError: the allowance is used up.
         """
         self.left -= n_bytes
         if self.left < 0:
-            raise HostileArchive(
+            raise HostileArchiveError(
                 f"the archive of {self.archive_bytes:,} bytes unpacks to more than {self.total:,} bytes; "
                 f"that is a decompression bomb or needs to be sent as several archives",
                 field="file",
@@ -59,9 +59,9 @@ def check_entry_count(n_entries: int) -> None:
     """Refuse an archive of too many entries.
 
     Raises:
-        HostileArchive: it has more than `MAX_ENTRIES`.
+        HostileArchiveError: it has more than `MAX_ENTRIES`.
     """
     if n_entries > MAX_ENTRIES:
-        raise HostileArchive(
+        raise HostileArchiveError(
             f"the archive has more than {MAX_ENTRIES:,} entries; send it as several archives", field="file"
         )

@@ -19,7 +19,7 @@ from g2l.data.index import SCHEMA
 from g2l.data.ingest import Progress, pack_embeddings, pack_images
 from g2l.data.itemfile import ItemFile
 from g2l.data.pixels import encode_png, encode_thumbnail, resize, with_channels, with_depth
-from g2l.data.splits import ClassTooSmall, Indices, TargetSplit, pretraining_indices, target_split
+from g2l.data.splits import ClassTooSmallError, Indices, TargetSplit, pretraining_indices, target_split
 from g2l.data.summary import PackSummary, load_summary
 from g2l.data.threads import map_in_order
 from g2l.errors import G2LError
@@ -63,14 +63,14 @@ def _with_derived_split(pack: "Pack") -> PackSummary:
         return pack.summary
     try:
         split = pack.target_split()
-    except ClassTooSmall:  # legal as a pool; refused when it is made a target
+    except ClassTooSmallError:  # legal as a pool; refused when it is made a target
         return pack.summary
     return dataclasses.replace(
         pack.summary, splits={"train": len(split.train), "test": len(split.test), "derived": True}
     )
 
 
-class WrongKind(G2LError):
+class WrongKindError(G2LError):
     """Pixels asked of embeddings, or embeddings of images."""
 
     code: ClassVar[str] = "wrong-dataset-kind"
@@ -160,14 +160,14 @@ class Pack:
         """(N, D), memory-mapped.
 
         Raises:
-            WrongKind: this is a pack of images.
+            WrongKindError: this is a pack of images.
         """
         self._require("embeddings")
         return cast(NDArray[np.float32], np.load(self.folder / "embeddings.npy", mmap_mode="r"))
 
     def _require(self, kind: str) -> None:
         if self.kind != kind:
-            raise WrongKind(f"this dataset holds {self.kind}, and {kind} are needed", field="dataset_id")
+            raise WrongKindError(f"this dataset holds {self.kind}, and {kind} are needed", field="dataset_id")
 
     @cached_property
     def _items(self) -> ItemFile:
@@ -178,7 +178,7 @@ class Pack:
         """The original bytes of an image and their media type; bare pixels as PNG.
 
         Raises:
-            WrongKind: this is a pack of embeddings; so do the methods below.
+            WrongKindError: this is a pack of embeddings; so do the methods below.
         """
         name = self._items.format(i)
         if name == "raw":
@@ -219,7 +219,7 @@ class Pack:
             (n, size, size, channels), of the dataset's dtype; in a uint16 dataset 255 becomes 65,535.
 
         Raises:
-            ChannelMismatch: an image cannot have that number of channels.
+            ChannelMismatchError: an image cannot have that number of channels.
         """
         self._require("images")
         chosen = np.arange(len(self)) if indices is None else indices

@@ -13,7 +13,7 @@ from g2l.errors import G2LError
 _TO_16_BITS = 257  # 255 * 257 = 65,535, so that both scales end at 1.0
 
 
-class ChannelMismatch(G2LError):
+class ChannelMismatchError(G2LError):
     """Images of a number of channels that cannot be turned into the wanted one."""
 
     code: ClassVar[str] = "channel-mismatch"
@@ -31,7 +31,7 @@ def with_channels(pixels: Pixels, channels: int) -> Pixels:
         (H, W, channels), the same type.
 
     Raises:
-        ChannelMismatch: neither number is 1, and they differ.
+        ChannelMismatchError: neither number is 1, and they differ.
     """
     given = pixels.shape[2]
     if given == channels:
@@ -41,7 +41,7 @@ def with_channels(pixels: Pixels, channels: int) -> Pixels:
     if channels == 1:
         mean = np.rint(pixels.mean(axis=2, keepdims=True, dtype=np.float32))
         return cast(Pixels, mean.astype(pixels.dtype))
-    raise ChannelMismatch(
+    raise ChannelMismatchError(
         f"images of {given} channels cannot be made {channels}; only 1 can be repeated or averaged to"
     )
 

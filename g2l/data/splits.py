@@ -14,21 +14,21 @@ Indices = NDArray[np.int64]
 TEST_SHARE = 0.3
 
 
-class UnlabelledDataset(G2LError):
+class UnlabelledDatasetError(G2LError):
     """A task that needs labels, and a dataset without."""
 
     code: ClassVar[str] = "unlabelled-dataset"
     title: ClassVar[str] = "The dataset has no labels"
 
 
-class ClassTooSmall(G2LError):
+class ClassTooSmallError(G2LError):
     """A class that cannot be on both sides of a derived split."""
 
     code: ClassVar[str] = "class-too-small"
     title: ClassVar[str] = "A class has too few images"
 
 
-class EmptySplit(G2LError):
+class EmptySplitError(G2LError):
     """A dataset with images for testing and none for training."""
 
     code: ClassVar[str] = "empty-split"
@@ -59,11 +59,11 @@ def pretraining_indices(splits: NDArray[np.str_]) -> Indices:
         (n,) ascending.
 
     Raises:
-        EmptySplit: there are only test items.
+        EmptySplitError: there are only test items.
     """
     chosen = np.flatnonzero(splits != TEST)
     if not len(chosen):
-        raise EmptySplit(
+        raise EmptySplitError(
             "all images are in 'test'; put those to train on in 'train', or use no splits", field="dataset_id"
         )
     return chosen
@@ -88,13 +88,13 @@ def target_split(
         digests: (N,) of each item's bytes.
 
     Raises:
-        UnlabelledDataset: no item has a label.
-        ClassTooSmall: a class has one (distinct) image, and there is no test.
-        EmptySplit: there are only test items.
+        UnlabelledDatasetError: no item has a label.
+        ClassTooSmallError: a class has one (distinct) image, and there is no test.
+        EmptySplitError: there are only test items.
     """
     labelled = np.flatnonzero(class_ids >= 0)
     if not len(labelled):
-        raise UnlabelledDataset(
+        raise UnlabelledDatasetError(
             "the dataset has no labels, and a target needs them; send an archive with a folder per class",
             field="dataset_id",
         )
@@ -103,7 +103,7 @@ def target_split(
             labelled[splits[labelled] == TRAIN], labelled[splits[labelled] == TEST], derived=False
         )
         if not len(given.train):
-            raise EmptySplit(
+            raise EmptySplitError(
                 "all labelled images are in 'test'; put some in 'train', or use no splits", field="dataset_id"
             )
         return given
@@ -134,7 +134,7 @@ def _draw_test(items: Indices, digests: NDArray[np.bytes_], n_of_class: int, nam
             if n_of_class == 1
             else f"{n_of_class} images that are copies of one, or of another class"
         )
-        raise ClassTooSmall(
+        raise ClassTooSmallError(
             f"class '{name}' has only {what}: a test split needs two different ones; add images, leave "
             f"the class out, or send an archive with 'train' and 'test' folders",
             field="dataset_id",
@@ -160,12 +160,12 @@ def budget_indices(
         (n,) ascending.
 
     Raises:
-        UnlabelledDataset: no candidate has a label.
+        UnlabelledDatasetError: no candidate has a label.
     """
     candidates = np.sort(candidates)
     candidates = candidates[class_ids[candidates] >= 0]
     if not len(candidates):
-        raise UnlabelledDataset("none of the images to train on has a label", field="dataset_id")
+        raise UnlabelledDatasetError("none of the images to train on has a label", field="dataset_id")
     if budget is None:
         return candidates
     drawn = []

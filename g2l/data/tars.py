@@ -11,7 +11,7 @@ from typing import IO, Any, ClassVar, Self, cast
 
 from g2l.data.entries import Entry, NameCheck, Rejected, image_path
 from g2l.data.limits import MAX_ITEM_BYTES, Allowance, check_entry_count
-from g2l.data.zips import BrokenArchive
+from g2l.data.zips import BrokenArchiveError
 
 _MAX_HEADER_BYTES = 2**20  # of a long name or a pax header, which tarfile reads into memory whole
 _NAME_HEADERS = (
@@ -59,8 +59,8 @@ class TarImages:
         """The image-named regular files, read one by one; links and devices are left out.
 
         Raises:
-            BrokenArchive: the tar is cut short or damaged.
-            HostileArchive: more came out of it than it is allowed.
+            BrokenArchiveError: the tar is cut short or damaged.
+            HostileArchiveError: more came out of it than it is allowed.
         """
         try:
             with tarfile.open(
@@ -73,7 +73,7 @@ class TarImages:
                 yield from _images(tar)
             self._feed.finish()
         except (tarfile.TarError, EOFError, OSError, zlib.error, RecursionError) as error:
-            raise BrokenArchive(
+            raise BrokenArchiveError(
                 f"the tar file cannot be read to its end ({error}); make it again, or upload it again",
                 field="file",
             ) from error

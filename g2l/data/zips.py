@@ -17,7 +17,7 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from g2l.data.limits import MAX_ITEM_BYTES, Allowance, HostileArchive, check_entry_count
+from g2l.data.limits import MAX_ITEM_BYTES, Allowance, HostileArchiveError, check_entry_count
 from g2l.errors import G2LError
 
 STORED, DEFLATED = 0, 8
@@ -31,14 +31,14 @@ _MAX_COMMENT = 2**16
 _UNIX = 3
 
 
-class BrokenArchive(G2LError):
+class BrokenArchiveError(G2LError):
     """An archive that is cut short or damaged."""
 
     code: ClassVar[str] = "broken-archive"
     title: ClassVar[str] = "The archive is broken"
 
 
-class UnreadableMember(ValueError):
+class UnreadableMemberError(ValueError):
     """One member cannot be read; the message says why. The rest of the archive may still be good."""
 
 
@@ -64,8 +64,8 @@ class ZipReader:
     """The members of a zip file, listed and read one by one.
 
     Raises:
-        BrokenArchive: it is cut short or its directory is damaged.
-        HostileArchive: its entries overlap, or there are too many.
+        BrokenArchiveError: it is cut short or its directory is damaged.
+        HostileArchiveError: its entries overlap, or there are too many.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,8 +91,8 @@ class ZipReader:
         """All regular files, in the directory's order; symbolic links, devices and folders are left out.
 
         Raises:
-            BrokenArchive: the directory is damaged.
-            HostileArchive: entries share bytes of the file; known only once all are listed.
+            BrokenArchiveError: the directory is damaged.
+            HostileArchiveError: entries share bytes of the file; known only once all are listed.
         """
         starts, ends = array("Q"), array("Q")
         self._file.seek(self._directory)
@@ -138,14 +138,16 @@ class ZipReader:
         """The bytes of one member, checked against its declared size and checksum.
 
         Raises:
-            UnreadableMember: it is encrypted, too large, of unknown method, damaged, or of another size.
-            HostileArchive: more came out of the archive than it is allowed.
+            UnreadableMemberError: it is encrypted, too large, of unknown method, damaged, or of another size.
+            HostileArchiveError: more came out of the archive than it is allowed.
         """
         if max(member.packed, member.unpacked) > MAX_ITEM_BYTES:
-            raise UnreadableMember(f"{member.unpacked:,} bytes, more than {MAX_ITEM_BYTES:,} for one image")
+            raise UnreadableMemberError(
+                f"{member.unpacked:,} bytes, more than {MAX_ITEM_BYTES:,} for one image"
+            )
         data = self.stream(member).read(member.unpacked + 1)
         if len(data) != member.unpacked:
-            raise UnreadableMember(
+            raise UnreadableMemberError(
                 f"the zip declares {member.unpacked:,} bytes for it, but holds another number"
             )
         return data
@@ -154,15 +156,17 @@ class ZipReader:
         """A member as a readable file, for those too large for memory; the checksum is checked at its end.
 
         Raises:
-            UnreadableMember: it is encrypted or of an unknown method, or its local header is damaged.
+            UnreadableMemberError: it is encrypted or of an unknown method, or its local header is damaged.
         """
         if member.encrypted:
-            raise UnreadableMember("it is encrypted; send an archive without a password")
+            raise UnreadableMemberError("it is encrypted; send an archive without a password")
         if member.method not in (STORED, DEFLATED):
-            raise UnreadableMember(f"compression method {member.method} is unknown; use 'deflate' or 'store'")
+            raise UnreadableMemberError(
+                f"compression method {member.method} is unknown; use 'deflate' or 'store'"
+            )
         local = os.pread(self._file.fileno(), _LOCAL.size, member.offset)
         if len(local) < _LOCAL.size or local[:4] != b"PK\x03\x04":
-            raise UnreadableMember("its header in the zip is damaged")
+            raise UnreadableMemberError("its header in the zip is damaged")
         *_, n_name, n_extra = _LOCAL.unpack(local)
         start = member.offset + _LOCAL.size + n_name + n_extra
         return MemberStream(self._file.fileno(), start, member, self.allowance)
@@ -186,8 +190,8 @@ class MemberStream:
         """Up to n bytes; fewer only at the end, where the checksum is compared.
 
         Raises:
-            UnreadableMember: the data are damaged.
-            HostileArchive: more came out of the archive than it is allowed.
+            UnreadableMemberError: the data are damaged.
+            HostileArchiveError: more came out of the archive than it is allowed.
         """
         parts, wanted = [], n_bytes
         while wanted:
@@ -199,7 +203,7 @@ class MemberStream:
             parts.append(part)
             wanted -= len(part)
         if wanted and self._crc != self._member.crc:
-            raise UnreadableMember("its bytes do not match the zip's checksum; the file is damaged")
+            raise UnreadableMemberError("its bytes do not match the zip's checksum; the file is damaged")
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _packed(self, n_bytes: int) -> bytes:
@@ -214,16 +218,16 @@ class MemberStream:
             try:
                 part = inflate.decompress(packed, n_bytes)
             except zlib.error as error:
-                raise UnreadableMember(f"its compressed data are damaged ({error})") from None
+                raise UnreadableMemberError(f"its compressed data are damaged ({error})") from None
             if part:
                 return part
             if not packed:
-                raise UnreadableMember("its compressed data end too soon")
+                raise UnreadableMemberError("its compressed data end too soon")
         return b""
 
 
-def _broken(what: str) -> BrokenArchive:
-    return BrokenArchive(
+def _broken(what: str) -> BrokenArchiveError:
+    return BrokenArchiveError(
         f"the zip file cannot be read: {what}; make it again, or upload it again", field="file"
     )
 
@@ -285,4 +289,4 @@ def _decode_name(raw: bytes, flags: int) -> str:
 def _refuse_overlaps(starts: NDArray[np.uint64], ends: NDArray[np.uint64]) -> None:
     order = np.argsort(starts, kind="stable")
     if (starts[order][1:] < ends[order][:-1]).any():
-        raise HostileArchive("entries of the zip overlap, as in a decompression bomb", field="file")
+        raise HostileArchiveError("entries of the zip overlap, as in a decompression bomb", field="file")

@@ -10,7 +10,7 @@ import torch
 from g2l.errors import G2LError
 
 
-class CheckpointMismatch(G2LError):
+class CheckpointMismatchError(G2LError):
     """The checkpoint is of another training."""
 
     code: ClassVar[str] = "checkpoint-mismatch"
@@ -63,13 +63,13 @@ def load_checkpoint(path: Path, *, training: str) -> Checkpoint | None:
         training: digest that the checkpoint must have.
 
     Raises:
-        CheckpointMismatch: it is of a training with other data or another recipe.
+        CheckpointMismatchError: it is of a training with other data or another recipe.
     """
     if not path.exists():
         return None
     checkpoint = Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
     if checkpoint.training != training:
-        raise CheckpointMismatch(
+        raise CheckpointMismatchError(
             f"{path.name} was written by a training with other images, targets or settings; "
             "delete it to start anew"
         )

@@ -18,14 +18,14 @@ EMBEDDER = "embedder.json"
 MODEL = "model"  # the folder, in an embedder's, of its network
 
 
-class NotEmbeddable(G2LError):
+class NotEmbeddableError(G2LError):
     """The array is not what the embedder takes."""
 
     code: ClassVar[str] = "not-embeddable"
     title: ClassVar[str] = "The embedder does not take this data"
 
 
-class NotAnEmbedder(G2LError):
+class NotAnEmbedderError(G2LError):
     """The folder holds no embedder that this version knows."""
 
     code: ClassVar[str] = "not-an-embedder"
@@ -111,8 +111,9 @@ def load_embedder(folder: Path) -> Embedder:
         the embedder.
 
     Raises:
-        NotAnEmbedder: the folder holds neither.
-        NotAModelFolder, PickledWeights, RemoteCode, UnsupportedModel, ForeignWeights: see `load_model`.
+        NotAnEmbedderError: the folder holds neither.
+        NotAModelFolderError, PickledWeightsError, RemoteCodeError, UnsupportedModelError,
+        ForeignWeightsError: see `load_model`.
     """
     from g2l.nn.identity import Identity  # these modules import this one
     from g2l.nn.model_embedder import ModelEmbedder
@@ -129,4 +130,4 @@ def load_embedder(folder: Path) -> Embedder:
         case ("model" | "anchor-network") as kind:
             return ModelEmbedder.of_folder(folder / MODEL, flips=settings["flips"], kind=kind)
         case other:
-            raise NotAnEmbedder(f"got an embedder of kind {other!r}; this version does not know it")
+            raise NotAnEmbedderError(f"got an embedder of kind {other!r}; this version does not know it")

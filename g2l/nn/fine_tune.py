@@ -16,7 +16,7 @@ from g2l.nn.training import (
     EVALUATION_BATCH,
     EpochRecord,
     Progress,
-    TrainingDiverged,
+    TrainingDivergedError,
     fit,
     predict,
 )
@@ -80,7 +80,7 @@ def fine_tune(
         the classifier.
 
     Raises:
-        TrainingDiverged: in the final training; a trial that diverges only loses.
+        TrainingDivergedError: in the final training; a trial that diverges only loses.
     """
     everything = np.arange(len(start.labels))
     trials = [] if recipe.learning_rate else _trials(start, recipe)
@@ -137,7 +137,7 @@ def _score(
     model, task = start.model(), _task(start, rows)
     try:
         fit(model, task, recipe, on_progress=on_progress)
-    except TrainingDiverged:
+    except TrainingDivergedError:
         return 0.0, -np.inf
     right, log_likelihood = 0.0, 0.0
     for part in np.array_split(checked, -(-len(checked) // EVALUATION_BATCH)):

@@ -35,35 +35,35 @@ MODEL_TYPES = (
 )
 
 
-class NotAModelFolder(G2LError):
+class NotAModelFolderError(G2LError):
     """A file of the Hugging Face layout is missing or cannot be read."""
 
     code: ClassVar[str] = "not-a-model-folder"
     title: ClassVar[str] = "This is no model in the Hugging Face layout"
 
 
-class PickledWeights(G2LError):
+class PickledWeightsError(G2LError):
     """The weights are in a format that can run code when it is loaded."""
 
     code: ClassVar[str] = "pickled-weights"
     title: ClassVar[str] = "Pickled weights are refused"
 
 
-class RemoteCode(G2LError):
+class RemoteCodeError(G2LError):
     """The configuration asks for code that came with the model."""
 
     code: ClassVar[str] = "remote-code"
     title: ClassVar[str] = "Models that bring their own code are refused"
 
 
-class UnsupportedModel(G2LError):
+class UnsupportedModelError(G2LError):
     """The architecture is none of the image models that are supported here."""
 
     code: ClassVar[str] = "unsupported-model"
     title: ClassVar[str] = "The model's architecture is not supported"
 
 
-class ForeignWeights(G2LError):
+class ForeignWeightsError(G2LError):
     """The weights are not those of the architecture that the configuration names."""
 
     code: ClassVar[str] = "foreign-weights"
@@ -74,18 +74,18 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file of bounded size.
 
     Raises:
-        NotAModelFolder: it is missing, too large, or no JSON object.
+        NotAModelFolderError: it is missing, too large, or no JSON object.
     """
     if not path.is_file():
-        raise NotAModelFolder(f"{path.name} is missing; give a folder with {CONFIG} and {WEIGHTS}")
+        raise NotAModelFolderError(f"{path.name} is missing; give a folder with {CONFIG} and {WEIGHTS}")
     if path.stat().st_size > LARGEST_CONFIG:
-        raise NotAModelFolder(f"{path.name} is larger than {LARGEST_CONFIG} bytes")
+        raise NotAModelFolderError(f"{path.name} is larger than {LARGEST_CONFIG} bytes")
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise NotAModelFolder(f"{path.name} is not JSON: {error}") from error
+        raise NotAModelFolderError(f"{path.name} is not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise NotAModelFolder(f"{path.name} holds no JSON object")
+        raise NotAModelFolderError(f"{path.name} holds no JSON object")
     return content
 
 
@@ -99,14 +99,17 @@ def require_model_folder(folder: Path) -> dict[str, Any]:
         the content of its config.json.
 
     Raises:
-        NotAModelFolder, PickledWeights, RemoteCode, UnsupportedModel, ForeignWeights: see there.
+        NotAModelFolderError, PickledWeightsError, RemoteCodeError, UnsupportedModelError,
+        ForeignWeightsError: see there.
     """
     _require_weights(folder)
     config = read_json(folder / CONFIG)
     if "auto_map" in config or "auto_map" in _preprocessor(folder):
-        raise RemoteCode("the configuration has an auto_map to code of its own; export a stock architecture")
+        raise RemoteCodeError(
+            "the configuration has an auto_map to code of its own; export a stock architecture"
+        )
     if "quantization_config" in config:
-        raise UnsupportedModel("the weights are quantized; export them in float32 or float16")
+        raise UnsupportedModelError("the weights are quantized; export them in float32 or float16")
     model_class(config)
     _require_layers(folder, config)
     return config
@@ -116,16 +119,18 @@ def model_class(config: dict[str, Any]) -> str:
     """Name of the transformers class whose weights a folder holds: an image classifier or its body.
 
     Raises:
-        UnsupportedModel: the model type or the class is none of those supported.
+        UnsupportedModelError: the model type or the class is none of those supported.
     """
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in MODEL_TYPES:
-        raise UnsupportedModel(f"got model_type {kind!r}; supported are {', '.join(MODEL_TYPES)}")
+        raise UnsupportedModelError(f"got model_type {kind!r}; supported are {', '.join(MODEL_TYPES)}")
     names = MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES[kind]
     allowed = [*([names] if isinstance(names, str) else names), MODEL_MAPPING_NAMES[kind]]
     given = config.get("architectures") or allowed[:1]
     if not isinstance(given, list) or given[0] not in allowed:
-        raise UnsupportedModel(f"got architectures {given!r}; with {kind} give one of {', '.join(allowed)}")
+        raise UnsupportedModelError(
+            f"got architectures {given!r}; with {kind} give one of {', '.join(allowed)}"
+        )
     return str(given[0])
 
 
@@ -140,15 +145,15 @@ def _require_weights(folder: Path) -> None:
     if not weights.is_file():
         pickled = sorted(p.name for p in folder.glob("*") if p.suffix.lower() in PICKLED_ENDINGS)
         if pickled:
-            raise PickledWeights(
+            raise PickledWeightsError(
                 f"found {pickled[0]} and no {WEIGHTS}; save with save_pretrained(…), which writes safetensors"
             )
-        raise NotAModelFolder(f"{WEIGHTS} is missing; weights in one safetensors file are wanted")
+        raise NotAModelFolderError(f"{WEIGHTS} is missing; weights in one safetensors file are wanted")
     try:
         with safe_open(weights, framework="pt") as file:
             file.keys()
     except Exception as error:  # safetensors has one error for all that can be wrong, not always exported
-        raise NotAModelFolder(f"{WEIGHTS} cannot be read as safetensors: {error}") from error
+        raise NotAModelFolderError(f"{WEIGHTS} cannot be read as safetensors: {error}") from error
 
 
 def _preprocessor(folder: Path) -> dict[str, Any]:
@@ -164,4 +169,6 @@ def _require_layers(folder: Path, config: dict[str, Any]) -> None:
     asked = [config.get("num_hidden_layers"), *(depths if isinstance(depths, list) else [])]
     layers = sum(depth for depth in asked if isinstance(depth, int))
     if layers > tensors:
-        raise ForeignWeights(f"the configuration has {layers} layers and the file only {tensors} tensors")
+        raise ForeignWeightsError(
+            f"the configuration has {layers} layers and the file only {tensors} tensors"
+        )

@@ -13,7 +13,7 @@ from g2l.nn.randomness import torch_generator
 HEAD_DEVIATION = 0.01  # of a new head's weights: logits start near zero, whatever the body
 
 
-class NoHead(G2LError):
+class NoHeadError(G2LError):
     """The network has no linear classifier that could be trained."""
 
     code: ClassVar[str] = "no-classifier-head"
@@ -50,12 +50,14 @@ def head(model: PreTrainedModel) -> nn.Linear:
     """The last linear layer outside the body.
 
     Raises:
-        NoHead: there is none.
+        NoHeadError: there is none.
     """
     inside = set(body(model).modules())
     outside = [m for m in model.modules() if m not in inside and isinstance(m, nn.Linear)]
     if body(model) is model or not outside:
-        raise NoHead(f"{type(model).__name__} has no linear layer outside its body; give an image classifier")
+        raise NoHeadError(
+            f"{type(model).__name__} has no linear layer outside its body; give an image classifier"
+        )
     return outside[-1]
 
 
@@ -90,7 +92,7 @@ def classifier_on(model: PreTrainedModel, n_outputs: int, *, seed: int) -> PreTr
         the classifier on the CPU, in training mode.
 
     Raises:
-        NoHead: classifiers of this kind have no linear head.
+        NoHeadError: classifiers of this kind have no linear head.
     """
     config = copy.deepcopy(model.config)
     config.num_labels = n_outputs

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from g2l.nn.embedders import Array, NotEmbeddable, Progress, Responses, embed_in_batches, write_description
+from g2l.nn.embedders import (
+    Array,
+    NotEmbeddableError,
+    Progress,
+    Responses,
+    embed_in_batches,
+    write_description,
+)
 
 
 @dataclass(frozen=True)
@@ -26,16 +33,16 @@ class Identity:
         """The vectors in float32; see `Embedder.embed`.
 
         Raises:
-            NotEmbeddable: images were given, or vectors of another D.
+            NotEmbeddableError: images were given, or vectors of another D.
         """
         if images.ndim != 2 or not np.issubdtype(images.dtype, np.floating):
-            raise NotEmbeddable(
+            raise NotEmbeddableError(
                 f"identity takes embeddings (N, {self.dim}) and got {images.dtype} of shape {images.shape}; "
                 "choose another embedder for images",
                 field="embedder",
             )
         if images.shape[1] != self.dim:
-            raise NotEmbeddable(
+            raise NotEmbeddableError(
                 f"this identity takes embeddings of {self.dim} dimensions and got {images.shape[1]}",
                 field="embedder",
             )
@@ -59,7 +66,7 @@ def fit_identity(embeddings: Array) -> Identity:
         embeddings: (N, D) floats.
 
     Raises:
-        NotEmbeddable: they are no such array.
+        NotEmbeddableError: they are no such array.
     """
     identity = Identity(embeddings.shape[-1])
     identity.embed(embeddings[:1])

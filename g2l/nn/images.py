@@ -19,14 +19,14 @@ STATISTICS_IMAGES = 4096  # enough for mean and deviation to three digits, and r
 SMALLEST_DEVIATION = 1 / 255  # of a channel that never changes
 
 
-class ChannelMismatch(G2LError):
+class ChannelMismatchError(G2LError):
     """Images and network differ in channels, and neither repeating nor averaging helps."""
 
     code: ClassVar[str] = "channel-mismatch"
     title: ClassVar[str] = "The model takes images of other channels"
 
 
-class NotImages(G2LError):
+class NotImagesError(G2LError):
     """The array is not a batch of 8-bit or 16-bit images."""
 
     code: ClassVar[str] = "not-images"
@@ -34,9 +34,9 @@ class NotImages(G2LError):
 
 
 def require_images(images: Images) -> None:
-    """Raise NotImages unless the array is (N, H, W, C) of uint8 or uint16, with N > 0."""
+    """Raise NotImagesError unless the array is (N, H, W, C) of uint8 or uint16, with N > 0."""
     if images.ndim != 4 or images.dtype not in (np.uint8, np.uint16) or 0 in images.shape:
-        raise NotImages(
+        raise NotImagesError(
             f"got {images.dtype} of shape {images.shape}; "
             "give a non-empty array (N, H, W, C) of uint8 or uint16"
         )
@@ -74,7 +74,7 @@ class Preprocessing:
             (B, channels, height, width) float32, each channel about zero mean and unit variance.
 
         Raises:
-            ChannelMismatch: see `match_channels`.
+            ChannelMismatchError: see `match_channels`.
         """
         scale = 1 / 65535 if images.dtype == np.uint16 else 1 / 255
         # torch's uint16 has few operations: 16-bit pixels cross as int32, 8-bit ones as they are
@@ -99,7 +99,7 @@ def match_channels(pixels: Tensor, channels: int) -> Tensor:
         (B, channels, H, W).
 
     Raises:
-        ChannelMismatch: any other difference.
+        ChannelMismatchError: any other difference.
     """
     given = pixels.shape[1]
     if given == channels:
@@ -108,7 +108,7 @@ def match_channels(pixels: Tensor, channels: int) -> Tensor:
         return pixels.repeat(1, 3, 1, 1)
     if (given, channels) == (3, 1):
         return pixels.mean(dim=1, keepdim=True)
-    raise ChannelMismatch(
+    raise ChannelMismatchError(
         f"the images have {given} channels and the model takes {channels}; "
         f"give images of {channels} channels, or a model trained on images of {given}"
     )
@@ -125,7 +125,7 @@ def fit_preprocessing(images: Images, *, image_size: int | None = None) -> Prepr
         the preprocessing, which depends on the images alone.
 
     Raises:
-        NotImages: the array holds no images.
+        NotImagesError: the array holds no images.
     """
     require_images(images)
     picked = np.unique(np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES)).astype(np.int64))

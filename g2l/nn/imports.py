@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from g2l.nn.folders import CONFIG, PREPROCESSOR, WEIGHTS, ForeignWeights, UnsupportedModel
+from g2l.nn.folders import CONFIG, PREPROCESSOR, WEIGHTS, ForeignWeightsError, UnsupportedModelError
 from g2l.nn.heads import pooled
 from g2l.nn.models import load_model
 
@@ -47,18 +47,19 @@ def inspect_import(folder: Path) -> ImportedModel:
         what it holds.
 
     Raises:
-        NotAModelFolder, PickledWeights, RemoteCode, UnsupportedModel, ForeignWeights: see `load_model`.
+        NotAModelFolderError, PickledWeightsError, RemoteCodeError, UnsupportedModelError,
+        ForeignWeightsError: see `load_model`.
     """
     root = _root(folder)
     loaded = load_model(root)
     model, preprocessing = loaded.model, loaded.preprocessing
     if not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
-        raise ForeignWeights("some weights are not finite numbers")
+        raise ForeignWeightsError("some weights are not finite numbers")
     try:
         with torch.inference_mode():
             responses = pooled(model, torch.zeros(1, preprocessing.channels, *preprocessing.size))
     except (ValueError, RuntimeError, AttributeError, IndexError) as error:
-        raise UnsupportedModel(
+        raise UnsupportedModelError(
             f"the network does not take images of {preprocessing.channels} channels and "
             f"{preprocessing.size[0]} by {preprocessing.size[1]} pixels: {error}"
         ) from error

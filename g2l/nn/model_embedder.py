@@ -50,8 +50,8 @@ class ModelEmbedder:
         """Responses; see `Embedder.embed`.
 
         Raises:
-            NotImages: the array holds no images.
-            ChannelMismatch: the network takes other channels.
+            NotImagesError: the array holds no images.
+            ChannelMismatchError: the network takes other channels.
         """
         require_images(images)
         return embed_in_batches(self._batch, images, self.dim, batch_size=batch_size, on_progress=on_progress)

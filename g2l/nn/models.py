@@ -15,9 +15,9 @@ from transformers.utils import logging as transformers_logging
 
 from g2l.nn.folders import (
     PREPROCESSOR,
-    ForeignWeights,
-    NotAModelFolder,
-    UnsupportedModel,
+    ForeignWeightsError,
+    NotAModelFolderError,
+    UnsupportedModelError,
     model_class,
     read_json,
     require_model_folder,
@@ -122,8 +122,9 @@ def load_model(folder: Path) -> LoadedModel:
         the model, with all of its weights out of the folder.
 
     Raises:
-        NotAModelFolder, PickledWeights, RemoteCode, UnsupportedModel: see `require_model_folder`.
-        ForeignWeights: tensors are missing, unexpected, or of another shape.
+        NotAModelFolderError, PickledWeightsError, RemoteCodeError, UnsupportedModelError: see
+        `require_model_folder`.
+        ForeignWeightsError: tensors are missing, unexpected, or of another shape.
     """
     config_json = require_model_folder(folder)
     name = model_class(config_json)
@@ -143,10 +144,10 @@ def load_model(folder: Path) -> LoadedModel:
                 ignore_mismatched_sizes=True,  # reported below, all at once
                 output_loading_info=True,
             )
-    except ForeignWeights:
+    except ForeignWeightsError:
         raise
     except _BUILD_ERRORS as error:
-        raise UnsupportedModel(f"transformers cannot build a {name} from this: {error}") from error
+        raise UnsupportedModelError(f"transformers cannot build a {name} from this: {error}") from error
     _require_own_weights(name, report)
     classifier = "ForImageClassification" in name
     labels = tuple(str(config.id2label[i]) for i in range(config.num_labels)) if classifier else ()
@@ -181,7 +182,7 @@ def load_preprocessing(folder: Path, config: Mapping[str, Any]) -> Preprocessing
         config: content of its config.json, which gives channels, and the size if nothing else does.
 
     Raises:
-        NotAModelFolder: sizes, means or deviations cannot be read as such.
+        NotAModelFolderError: sizes, means or deviations cannot be read as such.
     """
     path = folder / PREPROCESSOR
     processor = read_json(path) if path.exists() else {}
@@ -195,9 +196,9 @@ def load_preprocessing(folder: Path, config: Mapping[str, Any]) -> Preprocessing
             std = _floats(processor.get("image_std") or (IMAGENET_STD if colour else [0.5] * channels))
         factor = float(processor.get("rescale_factor", 1 / 255))
     except (TypeError, ValueError, KeyError, OverflowError) as error:
-        raise NotAModelFolder(f"{PREPROCESSOR} cannot be understood: {error!r}") from error
+        raise NotAModelFolderError(f"{PREPROCESSOR} cannot be understood: {error!r}") from error
     if len(mean) != channels or len(std) != channels or min(std) <= 0:
-        raise NotAModelFolder(
+        raise NotAModelFolderError(
             f"{PREPROCESSOR} has {len(mean)} means and {len(std)} deviations (all above 0 wanted) "
             f"for {channels} channels"
         )
@@ -224,7 +225,9 @@ def _require_size(folder: Path, name: str, wanted: int) -> None:
     """Weights that the file lacks would be made up in memory before they could be reported."""
     stored = stored_weights(folder)
     if wanted > MOST_MISSING * stored:
-        raise ForeignWeights(f"{name} has {wanted} weights by its configuration and the file holds {stored}")
+        raise ForeignWeightsError(
+            f"{name} has {wanted} weights by its configuration and the file holds {stored}"
+        )
 
 
 def _require_own_weights(name: str, report: Mapping[str, Any]) -> None:
@@ -239,7 +242,7 @@ def _require_own_weights(name: str, report: Mapping[str, Any]) -> None:
             more = f" and {len(keys) - NAMED_TENSORS} more" if len(keys) > NAMED_TENSORS else ""
             faults.append(f"{what}: {', '.join(keys[:NAMED_TENSORS])}{more}")
     if faults:
-        raise ForeignWeights(f"the tensors are not those of {name}; {'; '.join(faults)}")
+        raise ForeignWeightsError(f"the tensors are not those of {name}; {'; '.join(faults)}")
 
 
 def _is_unused(key: str) -> bool:

@@ -88,8 +88,8 @@ class PatchKMeans:
         """Responses, all non-negative; see `Embedder.embed`.
 
         Raises:
-            NotImages: the array holds no images.
-            ChannelMismatch: it was fitted on images of other channels.
+            NotImagesError: the array holds no images.
+            ChannelMismatchError: it was fitted on images of other channels.
         """
         require_images(images)
         return embed_in_batches(self._batch, images, self.dim, batch_size=batch_size, on_progress=on_progress)
@@ -129,7 +129,7 @@ def fit_patch_kmeans(
         the embedder, the same for the same seed, thread count and machine.
 
     Raises:
-        NotImages: the array holds no images.
+        NotImagesError: the array holds no images.
     """
     require_images(images)
     side = min(IMAGE_SIDE, max(PATCH + 2, *images.shape[1:3]))

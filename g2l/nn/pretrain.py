@@ -23,7 +23,7 @@ FEWEST_TO_HOLD_OUT = 20  # with fewer usable images all are trained on
 DEFAULT_LEARNING_RATE = 4e-3
 
 
-class TooFewImages(G2LError):
+class TooFewImagesError(G2LError):
     """There are not two images to train on."""
 
     code: ClassVar[str] = "too-few-images"
@@ -97,13 +97,13 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
         the source model.
 
     Raises:
-        NotImages: `images` is no batch of images.
+        NotImagesError: `images` is no batch of images.
         TargetError: the targets fit neither images nor heads.
-        TooFewImages: fewer than two images have a target.
-        UnknownArchitecture, ArchitectureTooDeep: see `build`.
-        ChannelMismatch: the model of `init` takes other channels.
-        TrainingDiverged: the loss is not finite.
-        CheckpointMismatch: the checkpoint is of another training.
+        TooFewImagesError: fewer than two images have a target.
+        UnknownArchitectureError, ArchitectureTooDeepError: see `build`.
+        ChannelMismatchError: the model of `init` takes other channels.
+        TrainingDivergedError: the loss is not finite.
+        CheckpointMismatchError: the checkpoint is of another training.
     """
     require_images(images)
     aim = objective(targets, heads=heads, n_classes=n_classes)
@@ -144,7 +144,7 @@ def _split(aim: Objective, seed: int) -> tuple[Indices, Indices]:
     """A tenth of the images that have a target, at most `MOST_HELD_OUT`, held out by seed."""
     usable = numpy_generator(seed, 4).permutation(aim.usable())
     if len(usable) < 2:
-        raise TooFewImages(f"{len(usable)} images have a target; training needs at least 2")
+        raise TooFewImagesError(f"{len(usable)} images have a target; training needs at least 2")
     enough = len(usable) >= FEWEST_TO_HOLD_OUT
     held_out = min(int(len(usable) * HELD_OUT_SHARE), MOST_HELD_OUT) if enough else 0
     return np.sort(usable[held_out:]), np.sort(usable[:held_out])

@@ -27,7 +27,7 @@ FINITE_EVERY = 16  # steps between looks at the loss, which on CUDA waits for th
 EVALUATION_BATCH = 256
 
 
-class TrainingDiverged(G2LError):
+class TrainingDivergedError(G2LError):
     """The loss is not a finite number any more."""
 
     code: ClassVar[str] = "training-diverged"
@@ -77,8 +77,8 @@ def fit(
         a record for each epoch.
 
     Raises:
-        TrainingDiverged: the loss is not finite.
-        CheckpointMismatch: the file is of another training.
+        TrainingDivergedError: the loss is not finite.
+        CheckpointMismatchError: the file is of another training.
     """
     state = load_checkpoint(checkpoint, training=training_digest(model, task, recipe)) if checkpoint else None
     device = pick_device()
@@ -174,7 +174,7 @@ class _Run:
 
     def _require_finite(self, sums: Tensor, epoch: int) -> None:
         if not bool(torch.isfinite(sums).all()):
-            raise TrainingDiverged(
+            raise TrainingDivergedError(
                 f"the loss is not finite in epoch {epoch + 1} at a peak learning rate of "
                 f"{self._recipe.learning_rate:g}; try a third of it",
                 field="learning_rate",

@@ -111,8 +111,9 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
 
     Raises:
         TransferError: labels and images do not fit each other, or a class has no training image.
-        NotImages, ChannelMismatch, UnknownArchitecture, ArchitectureTooDeep, NoHead: see there.
-        TrainingDiverged: the loss is not finite; a rate that diverges while choosing only loses.
+        NotImagesError, ChannelMismatchError, UnknownArchitectureError, ArchitectureTooDeepError,
+        NoHeadError: see there.
+        TrainingDivergedError: the loss is not finite; a rate that diverges while choosing only loses.
     """
     started = time.perf_counter()
     n_classes = len(class_names)

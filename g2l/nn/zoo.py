@@ -28,14 +28,14 @@ ARCHITECTURES = (
 DEFAULT_ARCHITECTURE = "resnet-tiny"
 
 
-class UnknownArchitecture(G2LError):
+class UnknownArchitectureError(G2LError):
     """The name is not one of `ARCHITECTURES`."""
 
     code: ClassVar[str] = "unknown-architecture"
     title: ClassVar[str] = "No such architecture"
 
 
-class ArchitectureTooDeep(G2LError):
+class ArchitectureTooDeepError(G2LError):
     """The images are smaller than what the network shrinks to one position."""
 
     code: ClassVar[str] = "architecture-too-deep"
@@ -114,16 +114,18 @@ def configuration(arch: str, *, n_outputs: int, channels: int, image_size: int) 
         a configuration from which the network can be built with random weights.
 
     Raises:
-        UnknownArchitecture: `arch` is not one of `ARCHITECTURES`.
-        ArchitectureTooDeep: `image_size` is below the network's whole stride.
+        UnknownArchitectureError: `arch` is not one of `ARCHITECTURES`.
+        ArchitectureTooDeepError: `image_size` is below the network's whole stride.
     """
     if arch not in _RECIPES:
-        raise UnknownArchitecture(f"got {arch!r}; choose one of {', '.join(ARCHITECTURES)}", field="arch")
+        raise UnknownArchitectureError(
+            f"got {arch!r}; choose one of {', '.join(ARCHITECTURES)}", field="arch"
+        )
     recipe, smallest = _RECIPES[arch]
     if image_size < smallest:
         fitting = [name for name, (_, least) in _RECIPES.items() if least <= image_size]
         cure = f"or choose {', '.join(fitting)}" if fitting else "no architecture takes less than 8"
-        raise ArchitectureTooDeep(
+        raise ArchitectureTooDeepError(
             f"{arch} needs images of at least {smallest} pixels and image_size is {image_size}; "
             f"raise image_size, {cure}",
             field="image_size",
@@ -150,8 +152,8 @@ def build(
         the network on the CPU, in training mode.
 
     Raises:
-        UnknownArchitecture: `arch` is not one of `ARCHITECTURES`.
-        ArchitectureTooDeep: `image_size` is below the network's whole stride.
+        UnknownArchitectureError: `arch` is not one of `ARCHITECTURES`.
+        ArchitectureTooDeepError: `image_size` is below the network's whole stride.
     """
     config = configuration(arch, n_outputs=n_outputs, channels=channels, image_size=image_size)
     with torch.random.fork_rng(devices=[]):

@@ -387,7 +387,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_transfers_model_id"), "transfers", ["model_id"], unique=False)
 
 
-
 def downgrade() -> None:
 
     op.drop_index(op.f("ix_transfers_model_id"), table_name="transfers")
@@ -452,4 +451,3 @@ def downgrade() -> None:
     op.drop_table("artifacts")
     op.drop_index(op.f("ix_api_keys_created_at"), table_name="api_keys")
     op.drop_table("api_keys")
-

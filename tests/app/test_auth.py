@@ -25,6 +25,34 @@ def test_on_loopback_without_any_key_nobody_is_asked(api: Api) -> None:
     assert api.client.get("/v1/datasets").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "localhost:8000"}, 200),
+        ({"Host": "127.0.0.1"}, 200),
+        ({"Host": "[::1]:8000"}, 200),
+        ({"Host": "rebound.example:8000"}, 401),
+        ({"Host": "[bad"}, 401),
+        ({"Origin": "http://localhost:3000"}, 200),
+        ({"Origin": "https://elsewhere.example"}, 401),
+        ({"Origin": "null"}, 401),
+    ],
+)
+def test_without_any_key_pages_from_elsewhere_are_refused(
+    api: Api, headers: dict[str, str], status: int
+) -> None:
+    assert api.client.get("/v1/datasets", headers=headers).status_code == status
+
+
+def test_with_a_key_pages_may_come_from_anywhere(api: Api, key: tuple[str, str]) -> None:
+    headers = {
+        "Authorization": f"Bearer {key[1]}",
+        "Host": "g2l.example",
+        "Origin": "https://elsewhere.example",
+    }
+    assert api.client.get("/v1/datasets", headers=headers).status_code == 200
+
+
 def test_with_a_key_it_is_needed(api: Api, key: tuple[str, str]) -> None:
     refused = api.problem("GET", "/v1/datasets")
     assert refused["status"] == 401

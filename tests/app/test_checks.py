@@ -213,10 +213,10 @@ def test_targets_follow_the_labeling(api: Api, ids: dict[str, str]) -> None:
 def test_the_smallest_images_are_those_of_the_networks() -> None:
     from typing import get_args
 
-    from g2l.nn.zoo import ArchitectureTooDeep, configuration
+    from g2l.nn.zoo import ArchitectureTooDeepError, configuration
 
     assert SMALLEST_IMAGE.keys() == set(get_args(Architecture))
     for arch, smallest in SMALLEST_IMAGE.items():
         configuration(arch, n_outputs=2, channels=3, image_size=smallest)
-        with pytest.raises(ArchitectureTooDeep):
+        with pytest.raises(ArchitectureTooDeepError):
             configuration(arch, n_outputs=2, channels=3, image_size=smallest - 1)

@@ -1,4 +1,4 @@
-"""Names that specs share with the method are the same on both sides; `core` may not import `g2l` to see to it."""
+"""Names that specs share with the method are the same on both sides; `core` may not import `g2l`."""
 
 from typing import Any, get_args
 

@@ -37,7 +37,8 @@ LEASHED = """
 import subprocess, sys, time
 from workers import leash
 leash.hold()
-grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdin=subprocess.DEVNULL)
+sleeping = [sys.executable, "-c", "import time; time.sleep(600)"]
+grandchild = subprocess.Popen(sleeping, stdin=subprocess.DEVNULL)
 print(grandchild.pid, flush=True)
 time.sleep(600)
 """

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from g2l.data.archives import UnsupportedArchive, open_archive
+from g2l.data.archives import UnsupportedArchiveError, open_archive
 from g2l.data.arrays import NpzEmbeddings
 from g2l.data.entries import Entry, Rejected
-from g2l.data.zips import BrokenArchive
+from g2l.data.zips import BrokenArchiveError
 from tests.fixtures.images import encoded, write_folder, write_tar, write_zip
 
 PNG = encoded("png")
@@ -225,7 +225,7 @@ def test_an_archive_cut_short_is_broken(kind: str, share: float, tmp_path: Path)
     path = make(kind, tmp_path, {f"{i}.png": encoded("png", i) for i in range(20)})
     data = path.read_bytes().rstrip(b"\0") if kind == "tar" else path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(BrokenArchive):
+    with pytest.raises(BrokenArchiveError):
         entries(path)
 
 
@@ -233,7 +233,7 @@ def test_a_tar_cut_between_two_members_is_broken(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "cut.tar", {f"{i}.png": PNG for i in range(3)})
     member = 512 + -(-len(PNG) // 512) * 512
     path.write_bytes(path.read_bytes()[: 2 * member])
-    with pytest.raises(BrokenArchive, match="cut short"):
+    with pytest.raises(BrokenArchiveError, match="cut short"):
         entries(path)
 
 
@@ -242,20 +242,20 @@ def test_a_gzip_with_a_wrong_checksum_is_broken(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-6] ^= 0xFF
     path.write_bytes(data)
-    with pytest.raises(BrokenArchive, match="CRC"):
+    with pytest.raises(BrokenArchiveError, match="CRC"):
         entries(path)
 
 
 @pytest.mark.parametrize(
     ("filename", "data", "error", "says"),
     [
-        ("pool.zip", b"", BrokenArchive, "empty"),
-        ("pool.zip", b"no zip", BrokenArchive, "not the archive that its name says"),
-        ("pool.tar", b"\x01" * 600, BrokenArchive, "not the archive that its name says"),
-        ("pool.tar.gz", b"\x1f\x8b\x08", BrokenArchive, "gzip"),
-        ("cat.png", PNG, UnsupportedArchive, "single png image"),
-        ("pool.7z", b"7z\xbc\xaf\x27\x1c", UnsupportedArchive, "no archive"),
-        ("pool.parquet", b"PAR1", UnsupportedArchive, "no archive"),
+        ("pool.zip", b"", BrokenArchiveError, "empty"),
+        ("pool.zip", b"no zip", BrokenArchiveError, "not the archive that its name says"),
+        ("pool.tar", b"\x01" * 600, BrokenArchiveError, "not the archive that its name says"),
+        ("pool.tar.gz", b"\x1f\x8b\x08", BrokenArchiveError, "gzip"),
+        ("cat.png", PNG, UnsupportedArchiveError, "single png image"),
+        ("pool.7z", b"7z\xbc\xaf\x27\x1c", UnsupportedArchiveError, "no archive"),
+        ("pool.parquet", b"PAR1", UnsupportedArchiveError, "no archive"),
     ],
 )
 def test_other_files_are_refused(

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from g2l.data.archives import UnsupportedArchive
-from g2l.data.arrays import BadArrays, NotFinite
-from g2l.data.ingest import NoImages
-from g2l.data.pack import Pack, WrongKind, write_pack
+from g2l.data.archives import UnsupportedArchiveError
+from g2l.data.arrays import BadArraysError, NotFiniteError
+from g2l.data.ingest import NoImagesError
+from g2l.data.pack import Pack, WrongKindError, write_pack
 
 RNG = np.random.default_rng(0)
 
@@ -73,7 +73,7 @@ def test_embeddings_come_back(dtype: str, tmp_path: Path) -> None:
 def test_values_that_are_not_finite_are_refused_with_their_row(value: float, tmp_path: Path) -> None:
     vectors = RNG.normal(size=(100_000, 16))
     vectors[77_777, 3] = value
-    with pytest.raises(NotFinite, match="row 77777"):
+    with pytest.raises(NotFiniteError, match="row 77777"):
         pack_of(tmp_path, embeddings=vectors)
     assert not (tmp_path / "pack").exists()
 
@@ -94,28 +94,28 @@ def test_values_that_are_not_finite_are_refused_with_their_row(value: float, tmp
     ],
 )
 def test_other_arrays_are_refused(arrays: dict[str, Any], says: str, tmp_path: Path) -> None:
-    with pytest.raises(BadArrays, match=says) as caught:
+    with pytest.raises(BadArraysError, match=says) as caught:
         pack_of(tmp_path, **arrays)
     assert caught.value.field == "file"
     assert not (tmp_path / "pack").exists()
 
 
 def test_both_kinds_at_once_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedArchive, match="one of them"):
+    with pytest.raises(UnsupportedArchiveError, match="one of them"):
         pack_of(tmp_path, images=stack(3, 4, 4), embeddings=np.zeros((3, 2)))
 
 
 @pytest.mark.parametrize("name", ["images", "embeddings"])
 def test_no_rows_are_no_dataset(name: str, tmp_path: Path) -> None:
     arrays: dict[str, Any] = {name: stack(0, 4, 4) if name == "images" else np.zeros((0, 4))}
-    with pytest.raises(NoImages):
+    with pytest.raises(NoImagesError):
         pack_of(tmp_path, **arrays)
 
 
 def test_a_member_that_is_no_array_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
         archive.writestr("images.npy", b"not an array")
-    with pytest.raises(BadArrays, match=r"not an array that numpy.save writes"):
+    with pytest.raises(BadArraysError, match=r"not an array that numpy.save writes"):
         write_pack(tmp_path / "data.npz", "data.npz", tmp_path / "pack")
 
 
@@ -124,15 +124,15 @@ def test_an_array_shorter_than_its_header_says_is_refused(tmp_path: Path) -> Non
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (10, 4, 4)})
     with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
         archive.writestr("images.npy", file.getvalue() + b"\0" * 100)
-    with pytest.raises(BadArrays, match="ends before its 10 rows"):
+    with pytest.raises(BadArraysError, match="ends before its 10 rows"):
         write_pack(tmp_path / "data.npz", "data.npz", tmp_path / "pack")
 
 
 def test_embeddings_have_no_pixels_and_images_no_embeddings(tmp_path: Path) -> None:
     vectors = pack_of(tmp_path, embeddings=np.zeros((3, 2)))
     for ask in (lambda: vectors.image(0), lambda: vectors.thumbnail(0, 8), lambda: vectors.resized(8, 3)):
-        with pytest.raises(WrongKind, match="holds embeddings, and images are needed"):
+        with pytest.raises(WrongKindError, match="holds embeddings, and images are needed"):
             ask()
     (tmp_path / "other").mkdir()
-    with pytest.raises(WrongKind, match="holds images"):
+    with pytest.raises(WrongKindError, match="holds images"):
         pack_of(tmp_path / "other", images=stack(2, 4, 4)).embeddings()

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from g2l.data import limits
-from g2l.data.limits import HostileArchive
-from g2l.data.zips import BrokenArchive
+from g2l.data.limits import HostileArchiveError
+from g2l.data.zips import BrokenArchiveError
 from tests.fixtures.images import encoded, write_tar, write_zip
 from tests.g2l.data.test_archives import accepted, entries, rejected
 
@@ -71,7 +71,7 @@ def test_an_overlapping_zip_bomb_is_refused(tmp_path: Path) -> None:
         io.BytesIO(bomb)
     ) as archive:  # a real bomb: its directory adds up to half a gigabyte
         assert sum(info.file_size for info in archive.infolist()) > 500_000_000
-    with pytest.raises(HostileArchive, match="overlap"):
+    with pytest.raises(HostileArchiveError, match="overlap"):
         entries(tmp_path / "bomb.zip")
 
 
@@ -81,7 +81,7 @@ def test_two_entries_on_one_file_are_refused(tmp_path: Path) -> None:
     second = data.rindex(b"PK\x01\x02")
     data[second + 42 : second + 46] = b"\0" * 4
     path.write_bytes(data)
-    with pytest.raises(HostileArchive, match="overlap"):
+    with pytest.raises(HostileArchiveError, match="overlap"):
         entries(path)
 
 
@@ -110,9 +110,9 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(
 ) -> None:
     monkeypatch.setattr(limits, "FREE_BYTES", 2**20)
     files = {f"{i}.png": b"\0" * 2**20 for i in range(4)}
-    with pytest.raises(HostileArchive, match="unpacks to more than"):
+    with pytest.raises(HostileArchiveError, match="unpacks to more than"):
         entries(write_zip(tmp_path / "zeros.zip", files, zipfile.ZIP_DEFLATED))
-    with pytest.raises(HostileArchive, match="unpacks to more than"):
+    with pytest.raises(HostileArchiveError, match="unpacks to more than"):
         entries(write_tar(tmp_path / "zeros.tar.gz", files))
 
 
@@ -120,7 +120,7 @@ def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(limits, "MAX_ENTRIES", 3)
     files = {f"{i}.png": encoded("png") for i in range(4)}
     for path in (write_zip(tmp_path / "many.zip", files), write_tar(tmp_path / "many.tar", files)):
-        with pytest.raises(HostileArchive, match="more than 3 entries"):
+        with pytest.raises(HostileArchiveError, match="more than 3 entries"):
             entries(path)
 
 
@@ -130,7 +130,7 @@ def test_a_gigabyte_of_pax_header_is_not_read(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "pax.tar.gz", "wb", compresslevel=1) as file:
         file.write(header.tobuf(tarfile.USTAR_FORMAT))
         file.write(b"\0" * 2**22)
-    with pytest.raises(BrokenArchive, match=r"1,073,741,824"):
+    with pytest.raises(BrokenArchiveError, match=r"1,073,741,824"):
         entries(tmp_path / "pax.tar.gz")
 
 
@@ -138,7 +138,7 @@ def test_a_chain_of_headers_does_not_end_in_a_crash(tmp_path: Path) -> None:
     header = tarfile.TarInfo("x")
     header.type, header.size = tarfile.XHDTYPE, 0
     (tmp_path / "chain.tar").write_bytes(header.tobuf(tarfile.USTAR_FORMAT) * 20_000)
-    with pytest.raises(BrokenArchive):
+    with pytest.raises(BrokenArchiveError):
         entries(tmp_path / "chain.tar")
 
 
@@ -147,7 +147,7 @@ def test_a_negative_size_does_not_loop(tmp_path: Path) -> None:
     block[124:136] = b"\xff" * 8 + (-1024).to_bytes(4, "big", signed=True)
     block[148:156] = b"%06o\0 " % (sum(block[:148]) + sum(block[156:512]) + 8 * 32)
     (tmp_path / "negative.tar").write_bytes(bytes(block) * 4)
-    with pytest.raises(BrokenArchive):
+    with pytest.raises(BrokenArchiveError):
         entries(tmp_path / "negative.tar")
 
 
@@ -165,5 +165,5 @@ def test_a_damaged_directory_is_broken_or_read(place: int, tmp_path: Path) -> No
     whole = path.read_bytes()
     end = whole.rindex(b"PK\x05\x06")
     path.write_bytes(whole[: end + place] + b"\xff" + whole[end + place + 1 :])
-    with contextlib.suppress(BrokenArchive, HostileArchive):
+    with contextlib.suppress(BrokenArchiveError, HostileArchiveError):
         assert set(accepted(path)) <= {"a.png", "b.png"}

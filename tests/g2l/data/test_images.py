@@ -1,4 +1,4 @@
-"""Every kind of image decodes to the pixels it shows; anything else is a BrokenImage."""
+"""Every kind of image decodes to the pixels it shows; anything else is a BrokenImageError."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from g2l.data.images import BrokenImage, decode, decode_for, inspect
+from g2l.data.images import BrokenImageError, decode, decode_for, inspect
 from g2l.data.pixels import resize
 from tests.fixtures.images import (
     HEIGHT,
@@ -132,7 +132,7 @@ def test_inspect_says_what_decode_gives(kind: str) -> None:
 @pytest.mark.parametrize("name", broken())
 @pytest.mark.parametrize("read", [decode, inspect])
 def test_broken_images_are_refused_with_a_reason(name: str, read: object) -> None:
-    with pytest.raises(BrokenImage, match=REASONS[name]):
+    with pytest.raises(BrokenImageError, match=REASONS[name]):
         read(broken()[name])  # type: ignore[operator]
 
 
@@ -150,7 +150,7 @@ REASONS = {
 def test_a_jpeg_cut_anywhere_is_refused(share: float) -> None:
     whole = saved(picture(3, height=120, width=160), "JPEG")
     for read in (decode, inspect):
-        with pytest.raises(BrokenImage):
+        with pytest.raises(BrokenImageError):
             read(whole[: int(len(whole) * share)])
 
 
@@ -158,7 +158,7 @@ def test_a_jpeg_cut_anywhere_is_refused(share: float) -> None:
 @pytest.mark.parametrize("share", [0.4, 0.7])
 def test_a_file_of_any_kind_cut_short_is_refused(kind: str, share: float) -> None:
     whole = encoded(kind)
-    with pytest.raises(BrokenImage):
+    with pytest.raises(BrokenImageError):
         decode(whole[: int(len(whole) * share)])
 
 
@@ -169,12 +169,12 @@ def test_a_jpeg_with_harmless_rubbish_in_it_is_read() -> None:
 
 
 def test_floating_point_samples_are_refused_with_the_cure() -> None:
-    with pytest.raises(BrokenImage, match="save it as 8 or 16 bits"):
+    with pytest.raises(BrokenImageError, match="save it as 8 or 16 bits"):
         decode(saved(Image.new("F", (4, 4)), "TIFF"))
 
 
 def test_a_file_is_read_by_its_content_not_by_pillows_other_plugins() -> None:
-    with pytest.raises(BrokenImage, match="known format"):
+    with pytest.raises(BrokenImageError, match="known format"):
         decode(saved(picture(3), "TGA"))
 
 
@@ -186,7 +186,7 @@ def test_damaged_bytes_give_pixels_or_a_broken_image(kind: str, seed: int, n_byt
     data[rng.integers(0, len(data), n_bytes)] = rng.integers(0, 256, n_bytes)
     try:
         pixels = decode(data.tobytes())
-    except BrokenImage:
+    except BrokenImageError:
         return
     assert pixels.ndim == 3
     assert pixels.shape[2] in (1, 3)

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from g2l.data.images import decode
-from g2l.data.ingest import NoImages
+from g2l.data.ingest import NoImagesError
 from g2l.data.pack import Pack, write_pack
-from g2l.data.pixels import ChannelMismatch
-from g2l.data.splits import ClassTooSmall
-from g2l.data.zips import BrokenArchive
+from g2l.data.pixels import ChannelMismatchError
+from g2l.data.splits import ClassTooSmallError
+from g2l.data.zips import BrokenArchiveError
 from tests.fixtures.images import (
     HEIGHT,
     WIDTH,
@@ -110,7 +110,7 @@ def test_a_labelled_set_without_test_shows_the_split_it_would_get(tmp_path: Path
 def test_a_class_of_one_image_is_a_legal_pool_and_no_target(tmp_path: Path) -> None:
     pack = pack_of(tmp_path, classes_of({"cat": 3, "dog": 1}))
     assert pack.summary.splits == {"train": 4, "test": 0, "derived": False}
-    with pytest.raises(ClassTooSmall, match="'dog'"):
+    with pytest.raises(ClassTooSmallError, match="'dog'"):
         pack.target_split()
 
 
@@ -144,7 +144,7 @@ def test_more_items_than_a_batch_of_the_index(tmp_path: Path) -> None:
 def test_an_archive_without_images_is_refused_and_leaves_nothing(
     files: dict[str, bytes], says: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(NoImages, match=says):
+    with pytest.raises(NoImagesError, match=says):
         pack_of(tmp_path, files)
     assert not (tmp_path / "pack").exists()
 
@@ -152,7 +152,7 @@ def test_an_archive_without_images_is_refused_and_leaves_nothing(
 def test_an_archive_cut_short_leaves_nothing(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "cut.tar", {f"{i}.png": encoded("png", i) for i in range(300)})
     path.write_bytes(path.read_bytes()[:200_000])
-    with pytest.raises(BrokenArchive):
+    with pytest.raises(BrokenArchiveError):
         write_pack(path, "cut.tar", tmp_path / "pack")
     assert not (tmp_path / "pack").exists()
 
@@ -204,7 +204,7 @@ def test_resized_takes_items_in_any_order_and_any_channels(tmp_path: Path) -> No
     np.testing.assert_array_equal(pack.resized(16, 3, np.array([4, 1, 1])), whole[[4, 1, 1]])
     assert (whole[1, ..., 0] == whole[1, ..., 2]).all()
     np.testing.assert_allclose(pack.resized(16, 1)[..., 0], whole.mean(axis=3), atol=0.51)
-    with pytest.raises(ChannelMismatch):
+    with pytest.raises(ChannelMismatchError):
         pack.resized(16, 4)
 
 

@@ -7,7 +7,14 @@ import pytest
 from PIL import Image
 
 from g2l.data.images import Pixels, decode
-from g2l.data.pixels import ChannelMismatch, encode_png, encode_thumbnail, resize, with_channels, with_depth
+from g2l.data.pixels import (
+    ChannelMismatchError,
+    encode_png,
+    encode_thumbnail,
+    resize,
+    with_channels,
+    with_depth,
+)
 from tests.fixtures.images import picture, picture16
 
 
@@ -21,7 +28,7 @@ def test_one_channel_is_repeated_and_more_are_averaged() -> None:
 
 
 def test_other_channels_do_not_fit() -> None:
-    with pytest.raises(ChannelMismatch, match="5 channels cannot be made 3"):
+    with pytest.raises(ChannelMismatchError, match="5 channels cannot be made 3"):
         with_channels(picture(1, channels=5), 3)
 
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from g2l.data.splits import (
-    ClassTooSmall,
-    EmptySplit,
+    ClassTooSmallError,
+    EmptySplitError,
     TargetSplit,
-    UnlabelledDataset,
+    UnlabelledDatasetError,
     budget_indices,
     pretraining_indices,
     target_split,
@@ -70,7 +70,7 @@ def test_copies_of_an_image_stay_on_one_side(seed: int, sizes: list[int], n_dist
     images = np.random.default_rng(seed).integers(0, n_distinct, len(class_ids))  # also across classes
     try:
         split = derived(class_ids, images)
-    except ClassTooSmall:
+    except ClassTooSmallError:
         return
     assert not set(images[split.train]) & set(images[split.test])
     for class_id in range(len(sizes)):
@@ -87,7 +87,7 @@ def test_copies_of_an_image_stay_on_one_side(seed: int, sizes: list[int], n_dist
     ],
 )
 def test_a_class_that_cannot_be_split_is_named(class_ids: list[int], images: list[int], says: str) -> None:
-    with pytest.raises(ClassTooSmall, match=says):
+    with pytest.raises(ClassTooSmallError, match=says):
         derived(np.array(class_ids), np.array(images))
 
 
@@ -106,9 +106,9 @@ def test_train_without_test_is_split() -> None:
 
 def test_test_without_train_is_refused() -> None:
     splits = np.full(4, "test", "U5")
-    with pytest.raises(EmptySplit):
+    with pytest.raises(EmptySplitError):
         target_split(np.zeros(4, int), CLASSES, splits, digests=digests_of(np.arange(4)))
-    with pytest.raises(EmptySplit):
+    with pytest.raises(EmptySplitError):
         pretraining_indices(splits)
 
 
@@ -118,9 +118,9 @@ def test_pretraining_takes_train_or_all() -> None:
 
 
 def test_without_labels_there_is_no_target() -> None:
-    with pytest.raises(UnlabelledDataset):
+    with pytest.raises(UnlabelledDatasetError):
         derived(np.full(4, -1), np.arange(4))
-    with pytest.raises(UnlabelledDataset):
+    with pytest.raises(UnlabelledDatasetError):
         budget_indices(np.full(4, -1), np.arange(4), 2, seed=0)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from g2l.nn.embedders import Embedder, NotAnEmbedder, NotEmbeddable, load_embedder
+from g2l.nn.embedders import Embedder, NotAnEmbedderError, NotEmbeddableError, load_embedder
 from g2l.nn.identity import fit_identity
-from g2l.nn.images import ChannelMismatch, NotImages
+from g2l.nn.images import ChannelMismatchError, NotImagesError
 from g2l.nn.linear_probe import fit_probe
 from g2l.nn.model_embedder import ModelEmbedder, fit_anchor_network
 from g2l.nn.patch_kmeans import PATCH, fit_patch_kmeans, normalized
@@ -78,9 +78,9 @@ def test_every_embedder_of_images_refuses_what_it_cannot_take(
     make: Callable[[Path], Embedder], tmp_path: Path
 ) -> None:
     embedder = make(tmp_path)
-    with pytest.raises(ChannelMismatch):
+    with pytest.raises(ChannelMismatchError):
         embedder.embed(noise(2, 16, 5))
-    with pytest.raises(NotImages):
+    with pytest.raises(NotImagesError):
         embedder.embed(np.zeros((2, 7), np.float32))
     assert embedder.embed(noise(2, 24, 1)).shape == (2, embedder.dim)
 
@@ -144,12 +144,12 @@ def test_identity_gives_embeddings_back_and_refuses_images(tmp_path: Path) -> No
     identity.save(tmp_path)
     assert np.allclose(load_embedder(tmp_path).embed(vectors, batch_size=4), vectors)
     for other in (ITEMS, vectors[:, :3], np.zeros((2, 5), int)):
-        with pytest.raises(NotEmbeddable) as caught:
+        with pytest.raises(NotEmbeddableError) as caught:
             identity.embed(other)
         assert caught.value.field == "embedder"
 
 
 def test_an_embedder_of_another_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "embedder.json").write_text('{"kind": "telepathy"}')
-    with pytest.raises(NotAnEmbedder, match="telepathy"):
+    with pytest.raises(NotAnEmbedderError, match="telepathy"):
         load_embedder(tmp_path)

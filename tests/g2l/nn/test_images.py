@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from g2l.nn.images import (
-    ChannelMismatch,
-    NotImages,
+    ChannelMismatchError,
+    NotImagesError,
     Preprocessing,
     augment,
     fit_preprocessing,
@@ -54,7 +54,7 @@ def test_grey_is_repeated_and_colour_is_averaged() -> None:
 @pytest.mark.parametrize(("given", "wanted"), [(5, 3), (3, 5), (1, 2), (4, 1)])
 def test_other_channels_are_refused(given: int, wanted: int) -> None:
     preprocessing = Preprocessing((8, 8), (0.5,) * wanted, (0.5,) * wanted)
-    with pytest.raises(ChannelMismatch, match=f"have {given} channels and the model takes {wanted}"):
+    with pytest.raises(ChannelMismatchError, match=f"have {given} channels and the model takes {wanted}"):
         preprocessing.tensor(noise(2, 8, given))
 
 
@@ -62,7 +62,7 @@ def test_other_channels_are_refused(given: int, wanted: int) -> None:
     "array", [np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 3)), np.zeros((0, 8, 8, 3), np.uint8)]
 )
 def test_what_is_no_batch_of_images_is_refused(array: np.ndarray) -> None:
-    with pytest.raises(NotImages, match=r"\(N, H, W, C\)"):
+    with pytest.raises(NotImagesError, match=r"\(N, H, W, C\)"):
         fit_preprocessing(array)
 
 

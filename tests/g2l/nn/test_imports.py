@@ -11,11 +11,11 @@ from transformers import Dinov2Config, Dinov2Model, ViTConfig, ViTModel
 
 from g2l.nn.folders import (
     MODEL_TYPES,
-    ForeignWeights,
-    NotAModelFolder,
-    PickledWeights,
-    RemoteCode,
-    UnsupportedModel,
+    ForeignWeightsError,
+    NotAModelFolderError,
+    PickledWeightsError,
+    RemoteCodeError,
+    UnsupportedModelError,
 )
 from g2l.nn.heads import body, head
 from g2l.nn.imports import inspect_import
@@ -73,13 +73,13 @@ def test_a_body_without_classifier_or_pooler_is_taken(tmp_path: Path) -> None:
 
 def test_pickled_weights_are_refused(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(PickledWeights, match=r"pytorch_model\.bin.*safetensors"):
+    with pytest.raises(PickledWeightsError, match=r"pytorch_model\.bin.*safetensors"):
         inspect_import(folder)
 
 
 def test_pickled_bytes_under_the_name_of_safetensors_are_refused(folder: Path) -> None:
     torch.save({"weight": torch.zeros(1)}, folder / "model.safetensors")
-    with pytest.raises(NotAModelFolder, match="cannot be read as safetensors"):
+    with pytest.raises(NotAModelFolderError, match="cannot be read as safetensors"):
         inspect_import(folder)
 
 
@@ -87,7 +87,7 @@ def test_pickled_bytes_under_the_name_of_safetensors_are_refused(folder: Path) -
 def test_code_of_its_own_is_refused(folder: Path, name: str) -> None:
     path = folder / name
     path.write_text(json.dumps({**json.loads(path.read_text()), "auto_map": {"AutoModel": "own.Model"}}))
-    with pytest.raises(RemoteCode, match="auto_map"):
+    with pytest.raises(RemoteCodeError, match="auto_map"):
         inspect_import(folder)
 
 
@@ -104,7 +104,7 @@ def test_code_of_its_own_is_refused(folder: Path, name: str) -> None:
 )
 def test_other_architectures_are_refused(folder: Path, changes: dict[str, object]) -> None:
     edit_config(folder, **changes)
-    with pytest.raises(UnsupportedModel):
+    with pytest.raises(UnsupportedModelError):
         inspect_import(folder)
 
 
@@ -112,47 +112,47 @@ def test_weights_of_another_architecture_are_refused_by_name(folder: Path) -> No
     edit_weights(
         folder, lambda t: t.update({"stray.weight": t.pop("resnet.embedder.embedder.convolution.weight")})
     )
-    with pytest.raises(ForeignWeights, match=r"missing: resnet\.embedder.*unexpected: stray\.weight"):
+    with pytest.raises(ForeignWeightsError, match=r"missing: resnet\.embedder.*unexpected: stray\.weight"):
         inspect_import(folder)
 
 
 def test_weights_of_another_shape_are_refused_by_name(folder: Path) -> None:
     edit_config(folder, num_channels=1)
     with pytest.raises(
-        ForeignWeights, match=r"another shape: resnet\.embedder\.embedder\.convolution\.weight"
+        ForeignWeightsError, match=r"another shape: resnet\.embedder\.embedder\.convolution\.weight"
     ):
         inspect_import(folder)
 
 
 def test_weights_that_are_not_numbers_are_refused(folder: Path) -> None:
     edit_weights(folder, lambda t: t["classifier.1.weight"].fill_(float("nan")))
-    with pytest.raises(ForeignWeights, match="not finite"):
+    with pytest.raises(ForeignWeightsError, match="not finite"):
         inspect_import(folder)
 
 
 def test_a_configuration_of_a_million_layers_is_refused_unbuilt(folder: Path) -> None:
     edit_config(folder, depths=[10**6, 1, 1])
-    with pytest.raises(ForeignWeights, match="1000002 layers"):
+    with pytest.raises(ForeignWeightsError, match="1000002 layers"):
         inspect_import(folder)
 
 
 def test_a_configuration_of_far_more_weights_than_the_file_is_refused_unbuilt(folder: Path) -> None:
     edit_config(folder, hidden_sizes=[64, 128, 10**6])
-    with pytest.raises(ForeignWeights, match="weights by its configuration and the file holds 1215470"):
+    with pytest.raises(ForeignWeightsError, match="weights by its configuration and the file holds 1215470"):
         inspect_import(folder)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000, '{"model_type": "resnet"'])
 def test_a_configuration_that_is_none_is_refused(folder: Path, content: str) -> None:
     (folder / "config.json").write_text(content)
-    with pytest.raises(NotAModelFolder, match=r"config\.json"):
+    with pytest.raises(NotAModelFolderError, match=r"config\.json"):
         inspect_import(folder)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    with pytest.raises(NotAModelFolder, match=name):
+    with pytest.raises(NotAModelFolderError, match=name):
         inspect_import(folder)
 
 
@@ -169,7 +169,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 )
 def test_a_processor_that_cannot_be_understood_is_refused(folder: Path, content: str) -> None:
     (folder / "preprocessor_config.json").write_text(content)
-    with pytest.raises(NotAModelFolder, match="preprocessor_config"):
+    with pytest.raises(NotAModelFolderError, match="preprocessor_config"):
         inspect_import(folder)
 
 

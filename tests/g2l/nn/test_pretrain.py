@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from g2l.nn.objectives import TargetError
-from g2l.nn.pretrain import TooFewImages, pretrain
+from g2l.nn.pretrain import TooFewImagesError, pretrain
 from g2l.nn.training import predict
 from tests.g2l.nn.samples import Labelled, noise, save_random_model
 
@@ -76,7 +76,7 @@ def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
 
 
 def test_too_few_images_and_foreign_targets_are_refused() -> None:
-    with pytest.raises(TooFewImages, match="1 images have a target"):
+    with pytest.raises(TooFewImagesError, match="1 images have a target"):
         pretrain(noise(3, 8, 3), np.array([0, -1, -1]), epochs=1)
     with pytest.raises(TargetError, match="2 targets for 3 images"):
         pretrain(noise(3, 8, 3), np.array([0, 1]), epochs=1)

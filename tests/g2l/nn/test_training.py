@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from g2l.nn.checkpoints import CheckpointMismatch
+from g2l.nn.checkpoints import CheckpointMismatchError
 from g2l.nn.images import fit_preprocessing
 from g2l.nn.objectives import objective
 from g2l.nn.recipes import Recipe, Task, epoch_order
-from g2l.nn.training import TrainingDiverged, fit
+from g2l.nn.training import TrainingDivergedError, fit
 from g2l.nn.zoo import build
 from tests.g2l.nn.samples import Labelled
 
@@ -83,14 +83,14 @@ def test_a_checkpoint_of_another_training_is_refused(digits: Labelled, tmp_path:
     checkpoint = tmp_path / "checkpoint.pt"
     recipe = replace(RECIPE, epochs=1)
     train(task_of(digits.first(60)), recipe, checkpoint=checkpoint)
-    with pytest.raises(CheckpointMismatch):
+    with pytest.raises(CheckpointMismatchError):
         train(task_of(digits.first(60)), replace(recipe, learning_rate=1e-3), checkpoint=checkpoint)
-    with pytest.raises(CheckpointMismatch):
+    with pytest.raises(CheckpointMismatchError):
         train(task_of(digits.first(61)), recipe, checkpoint=checkpoint)
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(digits: Labelled) -> None:
-    with pytest.raises(TrainingDiverged, match=r"learning rate of 1e\+30") as caught:
+    with pytest.raises(TrainingDivergedError, match=r"learning rate of 1e\+30") as caught:
         train(task_of(digits.first(60)), replace(RECIPE, learning_rate=1e30))
     assert caught.value.field == "learning_rate"
 

@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from g2l.nn.zoo import ARCHITECTURES, DEFAULT_ARCHITECTURE, ArchitectureTooDeep, UnknownArchitecture, build
+from g2l.nn.zoo import (
+    ARCHITECTURES,
+    DEFAULT_ARCHITECTURE,
+    ArchitectureTooDeepError,
+    UnknownArchitectureError,
+    build,
+)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
@@ -32,13 +38,13 @@ def test_weights_are_a_function_of_the_seed_and_leave_the_global_generator_alone
 
 def test_images_smaller_than_the_stride_are_refused_with_a_cure() -> None:
     with pytest.raises(
-        ArchitectureTooDeep, match=r"at least 32 pixels and image_size is 16.*resnet-tiny"
+        ArchitectureTooDeepError, match=r"at least 32 pixels and image_size is 16.*resnet-tiny"
     ) as caught:
         build("convnextv2-atto", n_outputs=2, image_size=16)
     assert (caught.value.code, caught.value.field) == ("architecture-too-deep", "image_size")
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnknownArchitecture, match=r"'resnet-9000'.*resnet-tiny") as caught:
+    with pytest.raises(UnknownArchitectureError, match=r"'resnet-9000'.*resnet-tiny") as caught:
         build("resnet-9000", n_outputs=2)
     assert caught.value.field == "arch"
