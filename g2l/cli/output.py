@@ -35,11 +35,12 @@ def print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Non
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for line in cells:
-        table.add_row(*line)
-    Console().print(table, markup=False)
+        table.add_row(*map(Text, line))  # a name in brackets is no markup
+    Console().print(table)
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:

@@ -72,7 +72,7 @@ def rows(summary: JsonObject) -> dict[str, str]:
         "labels made": f"{labeling['n_items']} images, {labeling['n_classes']} classes",
         "largest classes": ", ".join(f"{c['name']} ({c['count']})" for c in largest),
         "degenerate share": f"{labeling['degenerate_share']:.1%}",
-        "source accuracy": f"{metrics['source_accuracy']:.1%} on its own pseudo-labels",
+        "source accuracy": f"{metrics['source_accuracy']:.1%} of pseudo-labels held out",
     }
     if summary["forecast"] is not None:
         shown["forecast"] = _forecast(summary["forecast"], model["id"])

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from g2l.cli.output import duration, interval, size
+from g2l.cli.output import duration, interval, print_fields, print_rows, size
 from g2l.cli.progress import Bars, Lines, Status
 
 
@@ -56,3 +56,24 @@ def test_intervals() -> None:
     estimate = {"value": 0.8123, "low": 0.75, "high": 0.86, "level": 0.95}
     assert interval(estimate) == "81.2% (75.0% to 86.0% at 95%)"
     assert interval(None) == interval({"value": None, "low": 0, "high": 1, "level": 0.9}) == "unknown"
+
+
+def test_rows_on_a_terminal_are_a_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")  # no colours
+    print_rows(("id", "name"), [{"id": "ds_1", "name": "[bold]x"}, {"id": "ds_2"}])
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["id", "name"],
+        ["ds_1", "[bold]x"],
+        ["ds_2", "-"],
+    ]
+
+
+def test_long_fields_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    print_fields({"id": "anc_1", "distances": [0.0] * 1000, "accuracy": None})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["id", "anc_1"]
+    assert lines[1].endswith("… (--json shows all)")
+    assert len(lines[1]) < 500
