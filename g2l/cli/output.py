@@ -37,7 +37,9 @@ def print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Non
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=column == "id")  # whole, to be copied
     for line in cells:
         table.add_row(*map(Text, line))  # a name in brackets is no markup
     Console().print(table)
