@@ -1,5 +1,8 @@
 """Messages are hints: lost, doubled or late, every job runs once."""
 
+from collections.abc import Iterator
+
+import pytest
 import redis
 from sqlalchemy import create_engine, delete, text
 
@@ -11,6 +14,12 @@ from core.settings import get_settings
 from tests.workers.archives import folders, submit_dataset
 from tests.workers.service import Service
 from workers.reconciler import ELECTION_LOCK
+
+
+@pytest.fixture(autouse=True)
+def _no_workers(service: Service) -> Iterator[None]:
+    yield
+    service.stop_workers()
 
 
 def test_doubled_messages_run_a_job_once(service: Service) -> None:
@@ -26,6 +35,7 @@ def test_doubled_messages_run_a_job_once(service: Service) -> None:
 
 
 def test_a_message_for_nothing_is_ignored(service: Service) -> None:
+    service.worker()
     send("cpu", "job_unknown")
     service.succeeded(submit_dataset(service, folders(2, 4, first=40)))
     service.stop_workers()
@@ -41,7 +51,6 @@ def test_a_flushed_broker_loses_no_job(service: Service) -> None:
     for job_id in jobs:
         service.succeeded(job_id)
         assert service.job(job_id).attempt == 1
-    service.stop_workers()
 
 
 def test_an_idle_worker_finds_what_no_message_tells_of(service: Service) -> None:
