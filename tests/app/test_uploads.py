@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from core.db.jobs import Job
+from core.db.jobs import IdempotencyKey, Job
 from core.db.session import transaction
 from tests.app.conftest import MAX_UPLOAD, Api
 
@@ -114,7 +114,7 @@ def test_a_dead_connection_leaves_nothing_and_frees_its_key(api: Api) -> None:
     )
     with socket.create_connection((address.hostname, address.port)) as connection:
         connection.sendall(head.encode() + NAME + FILE + b"\0" * 2_000_000)
-        _until(lambda: any((api.store.root / "uploads").glob("*")))
+        _until(_held)
         keyed = {"Idempotency-Key": "dies"}
         busy = api.problem("POST", "/v1/datasets", content=NAME + FILE + END, headers=HEADERS | keyed)
         assert busy["type"] == "/problems/idempotency-in-flight"
@@ -164,6 +164,11 @@ def test_json_is_checked_as_everywhere(api: Api) -> None:
     refused = api.problem("POST", "/v1/datasets", content=b"{", headers={"content-type": "application/json"})
     assert refused["status"] == 422
     assert json.dumps(refused)
+
+
+def _held() -> bool:
+    with transaction() as session:
+        return session.query(IdempotencyKey).filter_by(key="dies").count() == 1
 
 
 def _until(condition: object, patience: float = 30.0) -> None:
