@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Tag, TypeAdapter
+from pydantic import Discriminator, Field, Tag, TypeAdapter
 
 from core.specs.base import BatchSize, Epochs, ImageSize, LearningRate, Name, Seed, Spec, Upload
 
@@ -19,7 +19,8 @@ class TrainingOptions(Spec):
     image_size: ImageSize = 32
     batch_size: BatchSize = 128
     learning_rate: LearningRate = 0.004
-    balanced: bool = False
+    balanced: bool = Field(False, description="draw every class equally often")
+    flip: bool = Field(True, description="mirror half of the images; false where left and right differ")
     seed: Seed = 0
 
 

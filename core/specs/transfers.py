@@ -21,6 +21,7 @@ class TransferOptions(Spec):
     learning_rate: LearningRate | None = Field(
         None, description="null: chosen by cross-validation inside the labelled budget"
     )
+    flip: bool = Field(True, description="mirror half of the images; false where left and right differ")
     seed: Seed = 0
 
 

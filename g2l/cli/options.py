@@ -71,6 +71,24 @@ Heads = Annotated[
 Targets = Annotated[
     str | None, typer.Option("--targets", help="hard or soft pseudo-labels.", rich_help_panel=_MODEL)
 ]
+Balanced = Annotated[
+    bool | None,
+    typer.Option(
+        "--balanced/--unbalanced",
+        help="Draw every class equally often.",
+        rich_help_panel=_MODEL,
+        show_default=False,
+    ),
+]
+Flip = Annotated[
+    bool | None,
+    typer.Option(
+        "--flip/--no-flip",
+        help="Mirror half of the training images; not where left and right differ.",
+        rich_help_panel=_MODEL,
+        show_default=False,
+    ),
+]
 LabelBudget = Annotated[
     int | None,
     typer.Option("--label-budget", help="Labelled images a class; all by default.", rich_help_panel=_TARGET),

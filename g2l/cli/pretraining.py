@@ -8,8 +8,10 @@ from g2l.cli.follow import finish
 from g2l.cli.groups import resource_group
 from g2l.cli.options import (
     Arch,
+    Balanced,
     BatchSize,
     Epochs,
+    Flip,
     Heads,
     ImageSize,
     LearningRate,
@@ -29,7 +31,7 @@ group = resource_group(
 
 
 @command(group, "create")
-def create(
+def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
     session: Session,
     source: Annotated[
         str,
@@ -40,6 +42,8 @@ def create(
     image_size: ImageSize = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
+    balanced: Balanced = None,
+    flip: Flip = None,
     heads: Heads = None,
     targets: Targets = None,
     name: Name = None,
@@ -58,6 +62,8 @@ def create(
         image_size=image_size,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        balanced=balanced,
+        flip=flip,
         heads=heads,
         targets=targets,
         seed=seed,

@@ -60,6 +60,8 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
     image_size: options.ImageSize = None,
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = None,
+    balanced: options.Balanced = None,
+    flip: options.Flip = None,
     heads: options.Heads = None,
     targets: options.Targets = None,
     label_budget: options.LabelBudget = None,
@@ -100,11 +102,18 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
             image_size=image_size,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            balanced=balanced,
+            flip=flip,
             heads=heads,
             targets=targets,
             seed=seed,
         ),
-        transfer_options=given(label_budget=label_budget, epochs=transfer_epochs, method=transfer_method),
+        transfer_options=given(
+            label_budget=label_budget,
+            epochs=transfer_epochs,
+            method=transfer_method,
+            flip=flip if target else None,
+        ),
         seed=seed,
     )
     request.check()
