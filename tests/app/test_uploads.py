@@ -109,8 +109,8 @@ def test_too_large_is_a_413(api: Api) -> None:
 def test_a_dead_connection_leaves_nothing_and_frees_its_key(api: Api) -> None:
     address = urlsplit(api.url)
     head = (
-        "POST /v1/datasets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\nIdempotency-Key: dies\r\n"
-        f"Content-Type: {HEADERS['content-type']}\r\n\r\n"
+        "POST /v1/datasets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n"
+        f"Idempotency-Key: dies\r\nContent-Type: {HEADERS['content-type']}\r\n\r\n"
     )
     with socket.create_connection((address.hostname, address.port)) as connection:
         connection.sendall(head.encode() + NAME + FILE + b"\0" * 2_000_000)
