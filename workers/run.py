@@ -73,7 +73,7 @@ def _run(job: ActiveJob[Any]) -> None:
         product: Product = task.run(job)
         _write(job, lambda session: _succeed(session, job, product))
     except (G2LError, ServiceError) as error:
-        _fail(job, _as_service_error(error))
+        _fail(job, _as_service_error(error, job.stored_spec))
     except LeaseLostError:
         raise
     except Exception:
@@ -118,14 +118,24 @@ def _write(job: ActiveJob[Any], write: Callable[[Session], None]) -> None:
             return
 
 
-def _as_service_error(error: G2LError | ServiceError) -> ServiceError:
+def _as_service_error(error: G2LError | ServiceError, spec: dict[str, Any]) -> ServiceError:
     """What the method refused, in the words of the service: with a pointer into the job's spec."""
     if isinstance(error, ServiceError):
         return error
-    fields = [] if error.field is None else [FieldError(f"#/{error.field}", str(error))]
+    fields = []
+    if error.field is not None:
+        fields = [FieldError(f"#/{_path_to(error.field, spec) or error.field}", str(error))]
     translated = ServiceError(str(error), errors=fields)
     translated.code, translated.title = error.code, error.title  # type: ignore[misc]
     return translated
+
+
+def _path_to(field: str, spec: dict[str, Any]) -> str | None:
+    """Where a parameter of the method stands in a spec, such as ``discover/k``; None if nowhere."""
+    if field in spec:
+        return field
+    inner = ((name, _path_to(field, value)) for name, value in spec.items() if isinstance(value, dict))
+    return next((f"{name}/{path}" for name, path in inner if path is not None), None)
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import select
@@ -91,6 +92,15 @@ STAGES: tuple[Stage, ...] = (
     Stage("scratch", "transfer", "scratch_transfer_id", _scratch),
     Stage("transfer", "transfer", "transfer_id", _transfer),
 )
+# Which part of a pipeline's spec a stage is asked by.
+_SECTIONS = {
+    "anchors": "anchors",
+    "labeling": "labeling",
+    "model": "model",
+    "forecast": "transfer",
+    "scratch": "transfer",
+    "transfer": "transfer",
+}
 
 
 def begin(session: Session, parent: Job) -> None:
@@ -196,9 +206,21 @@ def _stop(session: Session, parent: Job, child: Job) -> None:
     if child.state == "cancelled":
         transitions.end(session, parent, "cancelled")
         return
-    cause = child.error or {}
+    cause: dict[str, Any] = child.error or {}
     reason = ChildFailedError(
         f"The stage `{child.role}` ({child.id}) failed: {cause.get('detail', 'no reason given')}"
     )
-    error = transitions.problem_of(reason) | {"errors": cause.get("errors", [])}
-    transitions.end(session, parent, "failed", error=error)
+    section = _SECTIONS[child.role or ""]
+    errors = [
+        {**error, "pointer": _pointer_in_parent(parent.spec, section, error["pointer"])}
+        for error in cause.get("errors", [])
+    ]
+    transitions.end(session, parent, "failed", error=transitions.problem_of(reason) | {"errors": errors})
+
+
+def _pointer_in_parent(spec: Any, section: str, pointer: str) -> str:
+    """Where a field of a stage's spec stands in the pipeline's; the stage's section if it is not there."""
+    words, place = [section, *pointer.removeprefix("#/").split("/")], spec
+    for word in words:
+        place = place.get(word) if isinstance(place, dict) else None
+    return f"#/{section}" if place is None else "#/" + "/".join(words)

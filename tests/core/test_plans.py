@@ -66,7 +66,12 @@ def succeed(held: Claim) -> None:
 
 
 def fail(held: Claim) -> None:
-    error = {"code": "too-few-images", "title": "t", "detail": "k is 1 to 3", "errors": [{"pointer": "#/k"}]}
+    error = {
+        "code": "too-few-images",
+        "title": "t",
+        "detail": "k is 1 to 3",
+        "errors": [{"pointer": "#/discover/k"}],
+    }
     with transaction() as session:
         transitions.fail(session, held, error)
         plans.advance(session, held.job_id)
@@ -140,7 +145,7 @@ def test_a_failed_stage_fails_the_pipeline_and_says_why() -> None:
     assert parent.error["code"] == "stage-failed"
     assert "`anchors`" in str(parent.error["detail"])
     assert "k is 1 to 3" in str(parent.error["detail"])
-    assert parent.error["errors"] == [{"pointer": "#/k"}]
+    assert parent.error["errors"] == [{"pointer": "#/anchors/discover/k"}]
     assert len(children(parent_id)) == 1
 
 
