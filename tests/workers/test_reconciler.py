@@ -1,0 +1,98 @@
+"""What the elected worker sets right, step by step and without a worker."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from sqlalchemy import func, select, update
+
+from core import queue
+from core.db.jobs import IdempotencyKey, Job, Outbox, Worker
+from core.db.session import transaction
+from core.jobs import outbox, transitions
+from core.queue import send
+from core.specs.datasets import DatasetSpec
+from core.specs.pipelines import PipelineSpec
+from tests.fixtures.rows import add_dataset
+from tests.workers.service import Service
+from workers import reconciler
+
+SPEC = DatasetSpec(name="pool", uri="file:///pool")
+
+
+@pytest.fixture(autouse=True)
+def _all_sent(service: Service) -> None:
+    outbox.flush(send)
+
+
+def ago(seconds: float) -> Any:
+    return func.now() - timedelta(seconds=seconds)
+
+
+def set_job(job_id: str, **values: Any) -> None:
+    with transaction() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(**values))
+
+
+def promised() -> list[str]:
+    with transaction() as session:
+        return list(session.scalars(select(Outbox.job_id)))
+
+
+def drain() -> None:
+    with redis.Redis.from_url(queue._redis_url()) as client:
+        client.flushdb()
+
+
+def test_what_waits_beside_an_empty_queue_is_promised_again_at_a_bounded_rate(service: Service) -> None:
+    job_id = service.submit("dataset", SPEC)
+    set_job(job_id, queued_at=ago(60))
+    reconciler.promise_again()
+    assert promised() == []  # its message is still there
+    drain()
+    reconciler.promise_again()
+    reconciler.promise_again()
+    assert promised() == [job_id]
+    outbox.flush(send)
+    drain()
+    reconciler.promise_again()
+    assert promised() == []  # a moment ago is not long enough
+
+
+def test_a_lapsed_lease_of_a_stage_ends_its_pipeline_at_the_bound(service: Service) -> None:
+    with transaction() as session:
+        pool = add_dataset(session)
+    parent_id = service.submit("pipeline", PipelineSpec(dataset_id=pool))
+    with transaction() as session:
+        child_id = session.scalars(select(Job.id).where(Job.parent_id == parent_id)).one()
+    for _ in range(3):
+        with transaction() as session:
+            assert transitions.claim(session, child_id, "gone", 30) is not None
+        reconciler.expire()
+        assert service.job(child_id).state == "running"  # its lease holds
+        set_job(child_id, lease_expires_at=ago(1))
+        reconciler.expire()
+    assert (service.job(child_id).state, service.job(parent_id).state) == ("failed", "failed")
+
+
+def test_the_sweep_removes_dead_workers_and_old_answers(service: Service) -> None:
+    def key(name: str) -> IdempotencyKey:
+        return IdempotencyKey(key=name, method="POST", path="/v1/datasets", owner="api")
+
+    with transaction() as session:
+        session.add_all(
+            [Worker(id="dead", queues=["cpu"], device="cpu"), key("old"), key("uploading"), key("new")]
+        )
+        session.add(Worker(id="alive", queues=["cpu"], device="cpu"))
+    with transaction() as session:
+        session.execute(update(Worker).where(Worker.id == "dead").values(beat_at=ago(3600)))
+        old = IdempotencyKey.key.in_(["old", "uploading"])
+        session.execute(update(IdempotencyKey).where(old).values(created_at=ago(200_000)))
+        session.execute(
+            update(IdempotencyKey).where(IdempotencyKey.key == "old").values(beat_at=ago(200_000))
+        )
+    reconciler.sweep()
+    with transaction() as session:
+        assert session.scalars(select(Worker.id)).all() == ["alive"]
+        assert set(session.scalars(select(IdempotencyKey.key))) == {"uploading", "new"}
