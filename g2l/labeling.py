@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FEW_BITS = 0.5
 TEMPERATURE = 0.25
-"""Softmax temperature in standard deviations of the gaps (EVIDENCE.md, finding 4)."""
+"""Softmax temperature in standard deviations of the gaps (docs/method.md, "Soft targets")."""
 
 
 class LabelingError(G2LError):
@@ -83,7 +83,7 @@ def label(
 ) -> Labeling:
     """Give every image a pseudo-label.
 
-    Source: METHOD.md, "Terms" and the rules of "Computing it".
+    Source: docs/method.md, "Rules".
 
     Args:
         responses: (N, D) as the embedder gives them; a memory map is read batch by batch.
@@ -195,7 +195,7 @@ def step_temperatures(
 ) -> tuple[float, ...]:
     """The default softmax temperature of every step: a quarter of the standard deviation of all gaps.
 
-    Source: EVIDENCE.md, finding 4 (perplexity 4.4 over 64 anchors); 1.0 where there is but one candidate.
+    Source: docs/method.md, "Soft targets"; 1.0 where there is but one candidate.
 
     Raises:
         GeometryError, BadResponsesError, NonFiniteResponsesError: as `label`.

@@ -163,7 +163,7 @@ class Metric:
 def fit_metric(name: str, responses: ArrayLike) -> Metric:
     """Fit a metric on responses, a bounded number of rows at a time.
 
-    Source: METHOD.md, "Metrics".
+    Source: docs/method.md, "Metrics".
 
     Args:
         name: one of `METRICS`.

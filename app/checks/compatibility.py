@@ -1,4 +1,4 @@
-"""Which data goes through which network: kinds and channels (API.md, "Rules")."""
+"""Which data goes through which network: kinds and channels."""
 
 from app.checks.inputs import Inputs
 from core.db.resources import Dataset, Embedder, Model

@@ -10,7 +10,7 @@ ClassCount = Annotated[int, Field(ge=2, le=100_000)]
 
 
 class GeometryOptions(Spec):
-    """The rule that grows a simplex from an image; METHOD.md gives the terms."""
+    """The rule that grows a simplex from an image; docs/method.md gives the terms."""
 
     name: Name | None = None
     length: Length = 2

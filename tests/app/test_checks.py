@@ -1,4 +1,4 @@
-"""What can be known at POST is refused at POST, with a pointer to the field (API.md, Rules)."""
+"""What can be known at POST is refused at POST, with a pointer to the field."""
 
 from typing import Any
 
