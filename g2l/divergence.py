@@ -9,8 +9,8 @@ from g2l.metrics import Floats, Metric, as_responses, batch_slices, fit_distribu
 def jensen_shannon(responses_p: ArrayLike, responses_q: ArrayLike) -> float:
     """Jensen-Shannon divergence between the mean responses of two datasets.
 
-    Each mean response becomes a distribution by the rule of docs/method.md, "Metrics", fitted on both datasets
-    together: r / sum r if no response is negative, else the softmax of r standardized.
+    Each mean response becomes a distribution by the rule of docs/method.md, "Metrics", fitted on both
+    datasets together: r / sum r if no response is negative, else the softmax of r standardized.
 
     Args:
         responses_p: (N, D) of one dataset.

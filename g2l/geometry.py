@@ -59,7 +59,8 @@ class Simplices:
 def simplex_content(squared_distances: ArrayLike) -> float:
     """Content (n-dimensional volume) of one simplex from the squared distances between its vertices.
 
-    Equal to the Cayley-Menger determinant's V**2 = (-1)**(n+1) / (2**n (n!)**2) det CM (docs/method.md, "Words").
+    Equal to the Cayley-Menger determinant's V**2 = (-1)**(n+1) / (2**n (n!)**2) det CM
+    (docs/method.md, "Words").
 
     Args:
         squared_distances: (n+1, n+1), symmetric, zero diagonal; squared units of the metric; n >= 0.
@@ -117,7 +118,8 @@ def greedy_simplices(
 
     With the point as origin the anchors' Gram matrix is G_kl = (d_k + d_l - D_kl) / 2, and the squared
     heights of all candidates above the simplex so far are the residual diagonal of its factorization.
-    Source: docs/method.md, "How a label is grown" and "Rules"; the same as maximizing Cayley-Menger determinants.
+    Source: docs/method.md, "How a label is grown" and "Rules"; the same as maximizing
+    Cayley-Menger determinants.
 
     Args:
         point_to_anchor: (N, K) squared distances, of numpy, torch or another array API library.
