@@ -68,7 +68,6 @@ def embedding_for(
         known = session.scalar(select(Embedder.id).where(Embedder.spec == spec).limit(1))
     if known is not None:
         return embedding_of(job, known)
-    job.enter("fitting the embedder")
     network = _fit(job, name, fit_on, seed=seed, anchors=anchors)
     return _kept(job, network, spec, fit_on)
 
@@ -107,7 +106,9 @@ def _fit(
     if name == "identity":
         return fit_identity(pixels.open_pack(job.store, fit_on[0]).embeddings())
     if name == "patch-kmeans":
-        return fit_patch_kmeans(_fitting_images(job, fit_on), seed=seed)
+        images = _fitting_images(job, fit_on)
+        job.enter("fitting the embedder")
+        return fit_patch_kmeans(images, seed=seed)
     images, ids = _anchors_images(job, anchors)
     return fit_anchor_network(
         images, ids, seed=seed, on_progress=job.counting("fitting the embedder", "images")

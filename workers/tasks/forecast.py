@@ -23,7 +23,7 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
     candidates: list[Candidate] = []
     also: list[Callable[[Session], None]] = []
     for model_id in spec.model_ids:
-        job.enter(f"measuring {model_id}")
+        job.enter("measuring the sources")
         source = load(Model, model_id)
         known, responder = evidence(job, source, target, label_budget=spec.label_budget, seed=0)
         candidates.append(Candidate(model_id, known.divergence, known.knn_accuracy, source_size(source)))
