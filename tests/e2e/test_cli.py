@@ -156,6 +156,11 @@ def _loads_with_the_printed_lines(table: str) -> None:
     assert int(done.stdout) > 1000
 
 
+def _heed_interrupts() -> None:
+    """A suite that runs in the background of a shell ignores SIGINT, and its children would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on_in_the_service(service: RunningService, g2l: Cli, tmp_path: Path) -> None:
     write_images(tmp_path / "pool", 32)
@@ -165,6 +170,7 @@ def test_an_interrupted_run_goes_on_in_the_service(service: RunningService, g2l:
         text=True,
         cwd=tmp_path,
         env={**os.environ, "G2L_URL": service.url},
+        preexec_fn=_heed_interrupts,
     )
     assert process.stderr is not None
     for line in process.stderr:
