@@ -18,11 +18,13 @@ from core.errors import InvalidRequestError
 from core.jobs import transitions
 from core.jobs.transitions import Claim, Progress
 from core.settings import Settings
+from g2l.errors import G2LError
 
 REPORT_SECONDS = 0.5  # at most so often is progress within a stage written
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
 RowT = TypeVar("RowT", bound=Base)
+T = TypeVar("T")
 OnProgress = Callable[[int, int], None]
 
 _log = structlog.get_logger()
@@ -65,9 +67,16 @@ class ActiveJob(Generic[SpecT]):
         with self.store.staging(self.held.job_id, self.held.attempt) as folder:
             yield folder
 
-    def checkpoint(self, name: str) -> Path:
-        """A file that outlives this attempt, for the next to go on from."""
-        return self.store.work(self.held.job_id) / name
+    def resuming(self, name: str, work: Callable[[Path], T]) -> T:
+        """Do work that goes on from a file which an earlier attempt left, or anew where that does not fit."""
+        checkpoint = self.store.work(self.held.job_id) / name
+        try:
+            return work(checkpoint)
+        except G2LError as error:
+            if error.code != "checkpoint-mismatch":
+                raise
+            checkpoint.unlink()  # of another version of the code
+            return work(checkpoint)
 
     def _report(self, progress: Progress) -> None:
         with _tolerant(), transaction() as session:

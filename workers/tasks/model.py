@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from core.db.resources import Dataset, Labeling, Model
 from core.errors import InvalidRequestError
 from core.ids import new_id
 from core.specs.models import HumanLabelModelSpec, ImportModelSpec, PseudoLabelModelSpec
-from g2l.errors import G2LError
 from workers import cards, imports, labels, pixels, provenance
 from workers.active import ActiveJob, load
 from workers.products import Made, Product
@@ -62,9 +62,9 @@ def _train(job: ActiveJob[TrainSpec]) -> Product:
 def _pretrain(job: ActiveJob[TrainSpec], images: Any, targets: Targets, heads: Any) -> "Pretrained":
     from g2l.nn.pretrain import pretrain
 
-    spec, checkpoint = job.spec, job.checkpoint("training.pt")
+    spec = job.spec
 
-    def train() -> "Pretrained":
+    def train(checkpoint: Path) -> "Pretrained":
         return pretrain(
             images,
             targets.values,
@@ -82,13 +82,7 @@ def _pretrain(job: ActiveJob[TrainSpec], images: Any, targets: Targets, heads: A
             checkpoint=checkpoint,
         )
 
-    try:
-        return train()
-    except G2LError as error:
-        if error.code != "checkpoint-mismatch":
-            raise
-        checkpoint.unlink()  # of another version of the code: begin anew
-        return train()
+    return job.resuming("training.pt", train)
 
 
 def _pseudo_targets(job: ActiveJob[Any], spec: PseudoLabelModelSpec, labeling: Labeling) -> Targets:

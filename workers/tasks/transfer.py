@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from core.specs.models import DEFAULT_ARCHITECTURE
 from core.specs.transfers import TransferSpec
 from g2l.data.pack import Pack
 from g2l.data.splits import budget_indices
-from g2l.errors import G2LError
 from workers import cards, pixels, provenance
 from workers.active import ActiveJob, load
 from workers.evidence import Evidence, evidence
@@ -57,12 +57,12 @@ def _transfer(
 ) -> "TransferResult":
     from g2l.nn.transfer import transfer
 
-    spec, checkpoint = job.spec, job.checkpoint("transfer.pt")
+    spec = job.spec
     size = spec.image_size or (source.image_size if source is not None else SCRATCH_SIZE)
     images_train = pixels.images_at(job, target, size, train)
     images_test = pixels.images_at(job, target, size, test)
 
-    def work() -> "TransferResult":
+    def work(checkpoint: Path) -> "TransferResult":
         return transfer(
             images_train,
             pack.class_ids[train],
@@ -82,13 +82,7 @@ def _transfer(
             checkpoint=checkpoint,
         )
 
-    try:
-        return work()
-    except G2LError as error:
-        if error.code != "checkpoint-mismatch":
-            raise
-        checkpoint.unlink()  # of another version of the code: begin anew
-        return work()
+    return job.resuming("transfer.pt", work)
 
 
 def _base_model(
