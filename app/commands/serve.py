@@ -104,7 +104,10 @@ def _environment(settings: Settings, home: Home, engines: Engines) -> dict[str, 
         "G2L_DATABASE_URL": engines.database_url,
         "G2L_REDIS_URL": engines.redis_url,
         "G2L_INSECURE_NO_AUTH": str(settings.insecure_no_auth),
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),  # read when torch is imported
+        # Read when torch is imported. Threads that sleep while they wait lose little on idle cores and much
+        # less on busy ones, where spinning ones keep the working ones from their core.
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
 
 

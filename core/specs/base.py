@@ -31,6 +31,7 @@ BatchSize = Annotated[int, Field(ge=1, le=4096)]
 LearningRate = Annotated[float, Field(gt=0, le=10)]
 LabelBudget = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Metric = Literal["euclidean", "hellinger", "jensen-shannon"]
+Augmentation = Literal["crop", "crop-flip", "affine"]
 Prefer = Literal["far", "near", "explain"]
 BuiltInEmbedder = Literal["patch-kmeans", "anchor-network", "identity"]
 BUILT_IN_EMBEDDERS: tuple[BuiltInEmbedder, ...] = ("patch-kmeans", "anchor-network", "identity")

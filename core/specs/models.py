@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter
 
-from core.specs.base import BatchSize, Epochs, ImageSize, LearningRate, Name, Seed, Spec, Upload
+from core.specs.base import Augmentation, BatchSize, Epochs, ImageSize, LearningRate, Name, Seed, Spec, Upload
 
 Architecture = Literal["resnet-tiny", "resnet-18", "resnet-50", "regnet-tiny", "convnextv2-atto", "vit-tiny"]
 DEFAULT_ARCHITECTURE: Architecture = "resnet-tiny"
@@ -20,7 +20,7 @@ class TrainingOptions(Spec):
     batch_size: BatchSize = 128
     learning_rate: LearningRate = 0.004
     balanced: bool = Field(False, description="draw every class equally often")
-    flip: bool = Field(True, description="mirror half of the images; false where left and right differ")
+    augmentation: Augmentation = Field("crop", description="how training images are moved by chance")
     seed: Seed = 0
 
 

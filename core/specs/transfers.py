@@ -4,7 +4,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.specs.base import BatchSize, Epochs, ImageSize, LabelBudget, LearningRate, Name, Seed, Spec
+from core.specs.base import (
+    Augmentation,
+    BatchSize,
+    Epochs,
+    ImageSize,
+    LabelBudget,
+    LearningRate,
+    Name,
+    Seed,
+    Spec,
+)
 from core.specs.models import Architecture
 
 
@@ -21,7 +31,7 @@ class TransferOptions(Spec):
     learning_rate: LearningRate | None = Field(
         None, description="null: chosen by cross-validation inside the labelled budget"
     )
-    flip: bool = Field(True, description="mirror half of the images; false where left and right differ")
+    augmentation: Augmentation = Field("crop", description="how training images are moved by chance")
     seed: Seed = 0
 
 

@@ -80,13 +80,20 @@ Balanced = Annotated[
         show_default=False,
     ),
 ]
-Flip = Annotated[
-    bool | None,
+Augmentation = Annotated[
+    str | None,
     typer.Option(
-        "--flip/--no-flip",
-        help="Mirror half of the training images; not where left and right differ.",
+        "--augmentation",
+        help="How training images are moved: crop, crop-flip or affine.",
         rich_help_panel=_MODEL,
-        show_default=False,
+    ),
+]
+TransferLearningRate = Annotated[
+    float | None,
+    typer.Option(
+        "--transfer-learning-rate",
+        help="The highest of its schedule; chosen by cross-validation by default.",
+        rich_help_panel=_TARGET,
     ),
 ]
 LabelBudget = Annotated[

@@ -61,7 +61,7 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = None,
     balanced: options.Balanced = None,
-    flip: options.Flip = None,
+    augmentation: options.Augmentation = None,
     heads: options.Heads = None,
     targets: options.Targets = None,
     label_budget: options.LabelBudget = None,
@@ -69,6 +69,7 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
         int | None, typer.Option(help="Passes over the target.", rich_help_panel=_TARGET)
     ] = None,
     transfer_method: options.TransferMethod = None,
+    transfer_learning_rate: options.TransferLearningRate = None,
     seed: options.Seed = None,
 ) -> None:
     """Do it all: label the images, train a network on the labels, and fetch its weights.
@@ -103,7 +104,7 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
             batch_size=batch_size,
             learning_rate=learning_rate,
             balanced=balanced,
-            flip=flip,
+            augmentation=augmentation,
             heads=heads,
             targets=targets,
             seed=seed,
@@ -112,7 +113,8 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
             label_budget=label_budget,
             epochs=transfer_epochs,
             method=transfer_method,
-            flip=flip if target else None,
+            augmentation=augmentation if target else None,
+            learning_rate=transfer_learning_rate,
         ),
         seed=seed,
     )

@@ -67,7 +67,7 @@ class Request:
         if len(ways) > 1:
             raise UsageError(f"give one of {' and '.join(ways)}")
         if self.transfer_options and self.target is None:
-            raise UsageError("--label-budget, --transfer-epochs and --transfer-method need a --target")
+            raise UsageError("--label-budget and --transfer-… need a --target")
 
     def uploads(self) -> list[Upload]:
         """What must be sent first, each once."""

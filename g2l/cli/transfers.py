@@ -8,8 +8,8 @@ from g2l.cli.follow import finish
 from g2l.cli.groups import resource_group
 from g2l.cli.options import (
     Arch,
+    Augmentation,
     BatchSize,
-    Flip,
     ImageSize,
     LabelBudget,
     LearningRate,
@@ -39,7 +39,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
     image_size: ImageSize = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
-    flip: Flip = None,
+    augmentation: Augmentation = None,
     name: Name = None,
     seed: Seed = None,
     wait: Wait = True,
@@ -55,7 +55,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
         image_size=image_size,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        flip=flip,
+        augmentation=augmentation,
         seed=seed,
     )
     finish(session, session.client.transfers.create(dataset_id=dataset, **fields), wait_for_it=wait)

@@ -1,4 +1,4 @@
-"""From stored pixels to what a network takes: scale, channels, size, normalization, augmentation."""
+"""From stored pixels to what a network takes: scale, channels, size, normalization."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from g2l.errors import G2LError
-from g2l.nn.randomness import torch_generator
 
 Images = npt.NDArray[Any]  # (N, H, W, C), uint8 or uint16; a memmap will do
 Indices = npt.NDArray[np.int64]
@@ -146,32 +145,3 @@ def fit_preprocessing(images: Images, *, image_size: int | None = None) -> Prepr
         std=tuple(float(value) for value in std),
         bits=16 if images.dtype == np.uint16 else 8,
     )
-
-
-def augment(pixels: Tensor, *, seed: int, step: int, flip: bool = True) -> Tensor:
-    """Random crops of the padded images, and mirror images of half of them.
-
-    Args:
-        pixels: (B, C, H, W), already normalized; padded by an eighth of a side, by reflection.
-        seed: with `step` decides every draw; the device does not.
-        step: of the training.
-        flip: mirror half of the images left to right; wrong where mirror images differ in meaning.
-
-    Returns:
-        (B, C, H, W) on the same device.
-    """
-    batch, _, height, width = pixels.shape
-    pad_y, pad_x = max(1, height // 8), max(1, width // 8)
-    generator = torch_generator(seed, 1, step)
-    shift_y = torch.randint(0, 2 * pad_y + 1, (batch,), generator=generator)
-    shift_x = torch.randint(0, 2 * pad_x + 1, (batch,), generator=generator)
-    mirrored = torch.rand(batch, generator=generator) < 0.5
-    rows = torch.arange(height)[None] + shift_y[:, None]
-    columns = torch.arange(width)[None]
-    if flip:
-        columns = torch.where(mirrored[:, None], width - 1 - columns, columns)
-    columns = columns + shift_x[:, None]
-    padded = functional.pad(pixels, (pad_x, pad_x, pad_y, pad_y), mode="reflect")
-    flat = (rows[:, :, None] * padded.shape[-1] + columns[:, None, :]).reshape(batch, 1, -1)
-    flat = flat.to(pixels.device).expand(-1, pixels.shape[1], -1)
-    return padded.flatten(2).gather(2, flat).reshape(pixels.shape)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from g2l.nn.augmentation import Augmentation
 from g2l.nn.devices import pick_device
 from g2l.nn.embedders import MODEL, Array, Progress, Responses, embed_in_batches, write_description
 from g2l.nn.heads import pooled
@@ -82,7 +83,7 @@ def fit_anchor_network(
     arch: str = DEFAULT_ARCHITECTURE,
     image_size: int | None = None,
     epochs: int = 6,
-    flip: bool = True,
+    augmentation: Augmentation = "crop",
     flips: bool = False,
     on_progress: Progress | None = None,
     checkpoint: Path | None = None,
@@ -98,7 +99,7 @@ def fit_anchor_network(
         arch: one of `ARCHITECTURES`.
         image_size: side in pixels; the images' own if None.
         epochs: passes over the images.
-        flip: mirror half of the images in training.
+        augmentation: how training images are moved, see `augment`.
         flips: average the responses of an image and its mirror image.
         on_progress: called with images done and in all.
         checkpoint: of the training.
@@ -117,7 +118,7 @@ def fit_anchor_network(
         image_size=image_size,
         seed=seed,
         balanced=True,  # anchors' datasets differ in size
-        flip=flip,
+        augmentation=augmentation,
         on_progress=on_progress,
         checkpoint=checkpoint,
     )

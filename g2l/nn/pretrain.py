@@ -8,6 +8,7 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from g2l.errors import G2LError
+from g2l.nn.augmentation import Augmentation
 from g2l.nn.heads import classifier_on
 from g2l.nn.images import Images, Indices, Preprocessing, fit_preprocessing, require_images
 from g2l.nn.models import load_model
@@ -69,7 +70,7 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
     learning_rate: float = DEFAULT_LEARNING_RATE,
     seed: int = 0,
     balanced: bool = False,
-    flip: bool = True,
+    augmentation: Augmentation = "crop",
     init: Path | None = None,
     on_progress: Progress | None = None,
     checkpoint: Path | None = None,
@@ -88,7 +89,7 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
         learning_rate: peak of the one-cycle schedule.
         seed: decides weights, split, order and augmentation.
         balanced: draw classes evenly.
-        flip: mirror half of the images.
+        augmentation: how training images are moved, see `augment`.
         init: folder of a model whose body is trained on instead of a random one.
         on_progress: called with images done and in all after every step; may raise to stop.
         checkpoint: file to go on from, rewritten after every epoch.
@@ -124,7 +125,7 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
         learning_rate=learning_rate,
         seed=seed,
         balanced=balanced,
-        flip=flip,
+        augmentation=augmentation,
     )
     task = Task(images, aim, preprocessing, train, held_out)
     history = fit(model, task, recipe, on_progress=on_progress, checkpoint=checkpoint)

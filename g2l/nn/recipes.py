@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from transformers import PreTrainedModel
 
+from g2l.nn.augmentation import Augmentation
 from g2l.nn.images import Images, Indices, Preprocessing
 from g2l.nn.objectives import Objective
 from g2l.nn.randomness import numpy_generator
@@ -23,7 +24,7 @@ class Recipe:
         weight_decay: of AdamW, on matrices and filters only.
         seed: decides order, augmentation and dropout.
         balanced: draw classes, and then their images, evenly, instead of each image once.
-        flip: mirror half of the images.
+        augmentation: how training images are moved, see `g2l.nn.augmentation`.
         repeats: times that an epoch goes over its images.
     """
 
@@ -33,7 +34,7 @@ class Recipe:
     weight_decay: float = 0.05
     seed: int = 0
     balanced: bool = False
-    flip: bool = True
+    augmentation: Augmentation = "crop"
     repeats: int = 1
 
     def steps(self, n_images: int) -> int:

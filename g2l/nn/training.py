@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from g2l.errors import G2LError
+from g2l.nn.augmentation import augment
 from g2l.nn.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from g2l.nn.devices import memory_format, pick_device, training_precision
-from g2l.nn.images import Images, Indices, Preprocessing, augment
+from g2l.nn.images import Images, Indices, Preprocessing
 from g2l.nn.randomness import derived_seed
 from g2l.nn.recipes import Recipe, Task, epoch_order, training_digest
 from g2l.nn.schedule import one_cycle
@@ -160,7 +161,7 @@ class _Run:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         pixels = task.preprocessing.tensor(task.images[rows], self._device)
-        pixels = augment(pixels, seed=recipe.seed, step=step, flip=recipe.flip)
+        pixels = augment(pixels, recipe.augmentation, seed=recipe.seed, step=step)
         picked = torch.from_numpy(rows)
         with training_precision(self._device):
             logits = self._model(pixels.contiguous(memory_format=memory_format(self._device))).logits

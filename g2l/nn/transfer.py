@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from g2l.errors import G2LError
+from g2l.nn.augmentation import Augmentation
 from g2l.nn.devices import pick_device
 from g2l.nn.evaluation import Evaluation, evaluate
 from g2l.nn.fine_tune import FineTuned, Start, fine_tune
@@ -78,7 +79,7 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
     batch_size: int = 32,
     learning_rate: float | None = None,
     seed: int = 0,
-    flip: bool = True,
+    augmentation: Augmentation = "crop",
     on_progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> TransferResult:
@@ -102,7 +103,7 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
         learning_rate: peak; None chooses among `fine_tune.LEARNING_RATES` by stratified
             cross-validation inside the training images.
         seed: decides weights, head, folds, order and augmentation.
-        flip: mirror half of the training images.
+        augmentation: how training images are moved, see `augment`.
         on_progress: called with training images (for a probe: embedded images) done and in all.
         checkpoint: file to go on from in the final training, rewritten after each of its epochs.
 
@@ -128,7 +129,11 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
         made, penalty = _probe(start, seed=seed, on_progress=on_progress)
     else:
         recipe = Recipe(
-            epochs=epochs, batch_size=batch_size, learning_rate=learning_rate or 0.0, seed=seed, flip=flip
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate or 0.0,
+            seed=seed,
+            augmentation=augmentation,
         )
         made, penalty = fine_tune(start, recipe, on_progress=on_progress, checkpoint=checkpoint), None
     predicted = classify(made.model, images_test, start.preprocessing)

@@ -12,7 +12,7 @@ from core.specs.pipelines import PipelineSpec
 from core.specs.references import located_references
 from core.specs.transfers import TransferSpec
 from g2l import geometry, metrics
-from g2l.nn import transfer, zoo
+from g2l.nn import augmentation, transfer, zoo
 
 
 def test_metrics_rules_and_architectures() -> None:
@@ -20,6 +20,7 @@ def test_metrics_rules_and_architectures() -> None:
     assert set(get_args(base.Prefer)) == set(get_args(geometry.Prefer))
     assert get_args(models.Architecture) == zoo.ARCHITECTURES
     assert models.DEFAULT_ARCHITECTURE == zoo.DEFAULT_ARCHITECTURE
+    assert get_args(base.Augmentation) == augmentation.AUGMENTATIONS
     method = TransferSpec.model_fields["method"].annotation
     assert set(get_args(method)) == set(get_args(transfer.Method))
 

@@ -77,7 +77,7 @@ def _pretrain(job: ActiveJob[TrainSpec], images: Any, targets: Targets, heads: A
             learning_rate=spec.learning_rate,
             seed=spec.seed,
             balanced=spec.balanced,
-            flip=spec.flip,
+            augmentation=spec.augmentation,
             on_progress=job.counting("training", "images"),
             checkpoint=checkpoint,
         )

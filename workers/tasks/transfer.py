@@ -77,7 +77,7 @@ def _transfer(
             batch_size=spec.batch_size,
             learning_rate=spec.learning_rate,
             seed=spec.seed,
-            flip=spec.flip,
+            augmentation=spec.augmentation,
             on_progress=job.counting("transferring", "images"),
             checkpoint=checkpoint,
         )

@@ -126,7 +126,7 @@ def test_fitted_responses_tell_digits_apart(digits: Labelled, fit: str) -> None:
     if fit == "patches":
         embedder: Embedder = fit_patch_kmeans(data.images, seed=0, n_centroids=32)
     else:
-        embedder = fit_anchor_network(data.images, data.labels, seed=0, epochs=6, flip=False)
+        embedder = fit_anchor_network(data.images, data.labels, seed=0, epochs=6)
     responses = embedder.embed(digits.images[700:1100])
     probe = fit_probe(responses[:100], digits.labels[700:800], 10, seed=0)
     predicted = (torch.from_numpy(responses[100:]) @ probe.weight.T + probe.bias).argmax(dim=1).numpy()

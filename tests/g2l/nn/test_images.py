@@ -8,7 +8,6 @@ from g2l.nn.images import (
     ChannelMismatchError,
     NotImagesError,
     Preprocessing,
-    augment,
     fit_preprocessing,
     match_channels,
 )
@@ -64,25 +63,3 @@ def test_other_channels_are_refused(given: int, wanted: int) -> None:
 def test_what_is_no_batch_of_images_is_refused(array: np.ndarray) -> None:
     with pytest.raises(NotImagesError, match=r"\(N, H, W, C\)"):
         fit_preprocessing(array)
-
-
-def test_augmentation_is_a_function_of_seed_and_step() -> None:
-    pixels = torch.rand(16, 3, 16, 16)
-    torch.manual_seed(0)
-    first = augment(pixels, seed=1, step=2)
-    torch.manual_seed(99)
-    assert torch.equal(first, augment(pixels, seed=1, step=2))
-    assert not torch.equal(first, augment(pixels, seed=1, step=3))
-    assert not torch.equal(first, augment(pixels, seed=2, step=2))
-
-
-def test_augmentation_only_moves_and_mirrors() -> None:
-    ramp = torch.arange(16.0).repeat(200, 1, 16, 1)  # each pixel holds its column
-    moved = augment(ramp, seed=0, step=0)
-    rising = (moved[:, 0, 0, 8] - moved[:, 0, 0, 7]).sign()
-    assert set(rising.tolist()) == {-1.0, 1.0}
-    assert 60 < int((rising < 0).sum()) < 140  # half of 200 are mirrored; six deviations are 42
-    shifts = moved[rising > 0, 0, 0, 8] - 8
-    assert set(shifts.int().tolist()) == {-2, -1, 0, 1, 2}
-    unmirrored = augment(ramp, seed=0, step=0, flip=False)
-    assert ((unmirrored[:, 0, 0, 8] - unmirrored[:, 0, 0, 7]) == 1).all()

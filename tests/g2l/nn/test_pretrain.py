@@ -22,7 +22,7 @@ def soft(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
 
 def test_hard_classes_are_learned_and_held_out_images_are_not_trained_on(digits: Labelled) -> None:
     data = digits.first(900)
-    trained = pretrain(data.images, data.labels, epochs=EPOCHS, batch_size=32, flip=False, seed=1)
+    trained = pretrain(data.images, data.labels, epochs=EPOCHS, batch_size=32, seed=1)
     assert (trained.n_train, trained.n_held_out, trained.n_positions, trained.n_classes) == (810, 90, 1, 10)
     assert trained.accuracy is not None
     assert trained.accuracy > 0.5  # chance is 0.1
@@ -32,7 +32,7 @@ def test_hard_classes_are_learned_and_held_out_images_are_not_trained_on(digits:
 
 def test_distributions_are_learned(digits: Labelled) -> None:
     data = digits.first(900)
-    trained = pretrain(data.images, soft(data.labels), epochs=EPOCHS, batch_size=32, flip=False)
+    trained = pretrain(data.images, soft(data.labels), epochs=EPOCHS, batch_size=32)
     assert (trained.accuracy or 0) > 0.5
     likely = predict(trained.model, data.images[:300], trained.preprocessing).softmax(dim=1).mean(dim=0)
     assert torch.allclose(likely, torch.from_numpy(soft(data.labels[:300]).mean(axis=0)).float(), atol=0.06)
@@ -44,7 +44,7 @@ def test_a_head_a_position_is_learned_in_one_classifier(digits: Labelled, hard: 
     steps = np.stack([data.labels, (data.labels * 3) % 10], axis=1)  # two names an image
     steps[::7, 1] = -1 if hard else steps[::7, 1]
     targets = steps if hard else np.stack([soft(steps[:, 0]), soft(steps[:, 1])], axis=1)
-    trained = pretrain(data.images, targets, heads="positions", epochs=EPOCHS, batch_size=32, flip=False)
+    trained = pretrain(data.images, targets, heads="positions", epochs=EPOCHS, batch_size=32)
     assert (trained.n_positions, trained.n_classes, trained.model.config.num_labels) == (2, 10, 20)
     logits = predict(trained.model, data.images, trained.preprocessing).reshape(-1, 2, 10)
     right = logits.argmax(dim=2).numpy() == np.stack([data.labels, (data.labels * 3) % 10], axis=1)

@@ -19,7 +19,7 @@ def run(
     digits: Labelled, *, n_train: int = 100, test_labels: np.ndarray | None = None, **options: object
 ) -> TransferResult:
     truth = digits.labels[1200:1500] if test_labels is None else test_labels
-    settings = {"class_names": NAMES, "epochs": 4, "flip": False, **options}
+    settings = {"class_names": NAMES, "epochs": 4, **options}
     return transfer(
         digits.images[:n_train],
         digits.labels[:n_train],
@@ -38,9 +38,7 @@ def short_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def source(digits: Labelled, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that was trained to tell even digits from odd ones."""
-    trained = pretrain(
-        digits.images[200:1200], digits.labels[200:1200] % 5, epochs=5, batch_size=32, flip=False
-    )
+    trained = pretrain(digits.images[200:1200], digits.labels[200:1200] % 5, epochs=5, batch_size=32)
     folder = tmp_path_factory.mktemp("source")
     save_model(
         folder,
