@@ -11,12 +11,9 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,8 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.demo_data import SCRIPTS, write_demo_data
+from benchmarks.machine import describe
+from benchmarks.serving import COMMAND, service
 from g2l.cli.follow import upload, wait
 from g2l.cli.models import how_to_load
 from g2l.cli.progress import Reporter, reporting
@@ -44,7 +43,6 @@ TRANSFER: dict[str, Any] = {
     "augmentation": "affine",
 }
 LEVEL = 0.95
-COMMAND = str(Path(sys.executable).with_name("g2l"))
 
 Run = tuple[str, int]  # arm and seed
 
@@ -66,20 +64,6 @@ class Demo:
         """Ask for a source's transfer to the target, or for one from scratch."""
         fields: dict[str, Any] = {"dataset_id": self.target, "model_id": model_id, "seed": run[1], **TRANSFER}
         return self.client.transfers.create(**fields)
-
-
-@contextmanager
-def service(home: Path) -> Iterator[str]:
-    """The address of a service that runs for as long as the block lasts."""
-    command = [COMMAND, "serve", "--port", "0", "--home", str(home)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
-        try:
-            said = process.stdout.readline() if process.stdout else ""
-            if not said.startswith("Ready: "):
-                raise SystemExit("the service did not start; it says above why")
-            yield said.removeprefix("Ready: ").strip()
-        finally:
-            process.send_signal(signal.SIGINT)
 
 
 def take_in(client: Client, *archives: Path) -> list[str]:
@@ -192,9 +176,10 @@ def _differences(scores: dict[str, list[float]], one: str, other: str) -> list[f
 
 def report(scores: dict[str, list[float]], folder: Path, started: float) -> None:
     """The table, what it says, and where the weights lie."""
-    print(f"\nTest accuracy in %, {BUDGET} labelled images a class, {LEVEL:.0%} intervals:\n")
+    print(f"\n{describe()}\nTest accuracy in %, {BUDGET} labelled images a class, {LEVEL:.0%} intervals:\n")
     print("\n".join(table(scores)), end="\n\n")
-    print("\n".join(verdict(scores, other) for other in scores if other != G2L), end="\n\n")
+    print("\n".join(verdict(scores, other) for other in scores if other != G2L))
+    print("The embedder behind G2L and k-means was trained on the anchors' names, the scripts.", end="\n\n")
     print("\n".join(how_to_load(folder)))
     print(f"\nAll of it took {time.monotonic() - started:.0f} s.")
 
@@ -207,9 +192,9 @@ def main() -> None:
     folder, started = arguments.folder.resolve(), time.monotonic()
     pool_archive, target_archive = write_demo_data(folder / "data")
     shutil.rmtree(folder / "weights", ignore_errors=True)
-    with service(folder / "home") as url, Client(url) as client:
+    with service(folder / "home") as running, Client(running.url) as client:
         pool, target = take_in(client, pool_archive, target_archive)
-        summary = run_command(url, pool, target, folder / "weights")
+        summary = run_command(running.url, pool, target, folder / "weights")
         with reporting() as reporter:
             scores = accuracies(Demo(client, reporter, pool, target), summary, arguments.seeds)
     report(scores, folder / "weights", started)

@@ -3,15 +3,13 @@
 Run: python -m benchmarks.labeling
 """
 
-import datetime
-import os
-import platform
 import time
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
+from benchmarks.machine import describe
 from g2l.anchors import discover_anchors
 from g2l.geometry import PREFERENCES, greedy_simplices
 from g2l.labeling import label, soft_targets
@@ -37,7 +35,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(50, DIMS))
     responses = (centres[rng.integers(50, size=N)] + rng.normal(size=(N, DIMS))).astype(np.float32)
-    print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, numpy {np.__version__}")
+    print(f"{describe()}, numpy {np.__version__}")
     print(f"{N:,} x {DIMS} embeddings, K = {K}, L = {LENGTH}; seconds")
     anchors = discover_anchors(responses, K)
     report("discover anchors, euclidean", partial(discover_anchors, responses, K), repeats=1)

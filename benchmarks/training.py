@@ -7,11 +7,9 @@ Prints a Markdown table: random pixels, so that nothing but the arithmetic is me
 
 import argparse
 import os
-import platform
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +17,7 @@ import numpy as np
 import torch
 import transformers
 
+from benchmarks.machine import describe
 from g2l.nn.devices import pick_device
 from g2l.nn.images import Images, fit_preprocessing
 from g2l.nn.model_embedder import ModelEmbedder
@@ -77,7 +76,7 @@ def main() -> None:
     images = np.random.default_rng(0).integers(0, 256, (1024, side, side, 3), dtype=np.uint8)
     load = os.getloadavg()[0]
     print(
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, "
+        f"{describe()}, load {load:.1f}, "
         f"{torch.get_num_threads()} threads, {pick_device()}, torch {torch.__version__}, "
         f"transformers {transformers.__version__}; {side} px, batch {asked.batch_size}\n"
     )

@@ -5,8 +5,6 @@ through the client, and prints the peak of resident memory of every process of t
 """
 
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -21,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.machine import describe
+from benchmarks.serving import service
 from g2l.client import Client
 
 IMAGE_SIDE = 1024  # random pixels: about 3 MB a PNG, so that bytes and not files are the load
@@ -34,8 +33,8 @@ def main() -> None:
         archive = Path(folder) / "large.zip"
         _write_archive(archive, int(gigabytes * 2**30))
         print(f"archive: {archive.stat().st_size / 2**30:.2f} GiB")
-        with _service(Path(folder) / "home") as (process, url), _watch(process.pid) as peaks:
-            client = Client(url)
+        with service(Path(folder) / "home") as running, _watch(running.pid) as peaks:
+            client = Client(running.url)
             started = time.perf_counter()
             job = client.datasets.upload(archive, name="large")
             uploaded = time.perf_counter()
@@ -56,18 +55,6 @@ def _write_archive(path: Path, size: int) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for number in range(size // len(pictures[0])):
             archive.writestr(f"{number % 7}/{number}.png", pictures[number % 8])
-
-
-@contextmanager
-def _service(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    command = [sys.executable, "-m", "g2l.cli.main", "serve", "--home", str(home), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None  # noqa: S101
-        try:
-            url = next(line.split()[-1] for line in process.stdout if line.startswith("Ready"))
-            yield process, url
-        finally:
-            process.send_signal(signal.SIGINT)
 
 
 @contextmanager
@@ -111,7 +98,7 @@ def _name(pid: int) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     except OSError:
         return "gone"
-    known = ("uvicorn", "celery", "workers.run", "postgres", "redis", "serve")
+    known = ("app.commands.api", "celery", "workers.run", "postgres", "redis", "serve")
     return next((word for word in known if any(word in part for part in words)), "other")
 
 
