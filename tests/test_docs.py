@@ -23,6 +23,10 @@ def test_every_setting_has_its_row(name: str) -> None:
 def test_links_between_pages_lead_somewhere() -> None:
     """Each relative link in the Markdown files names a file that exists."""
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text())]
+    links = [
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())
+    ]
     assert pages
     assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
