@@ -43,11 +43,14 @@ class Checkpoint:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write aside, flush to the disk, rename: a cut at any time leaves the old one or the new one."""
     aside = path.with_name(path.name + ".part")
-    with aside.open("wb") as file:
-        torch.save(vars(checkpoint), file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("wb") as file:
+            torch.save(vars(checkpoint), file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)  # where the job was told to stop while it wrote
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # the rename itself

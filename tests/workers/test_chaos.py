@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -17,12 +18,14 @@ from core.specs.models import HumanLabelModelSpec
 from tests.workers.archives import folders, submit_dataset
 from tests.workers.service import Service, WorkerProcess, alive
 
-EPOCHS = 40
+EPOCHS = 60  # long enough to be caught in the middle on fast cores
 
 
 @pytest.fixture
-def worker(service: Service) -> WorkerProcess:
-    return service.worker()
+def worker(service: Service) -> Iterator[WorkerProcess]:
+    process = service.worker()
+    yield process
+    process.end()  # of a test that failed: the next must not find its job taken
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The loop itself: repeatable, resumable, stoppable, and honest when it fails."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from g2l.nn.checkpoints import CheckpointMismatchError
+from g2l.nn.checkpoints import Checkpoint, CheckpointMismatchError, load_checkpoint, save_checkpoint
 from g2l.nn.images import fit_preprocessing
 from g2l.nn.objectives import objective
 from g2l.nn.recipes import Recipe, Task, epoch_order
@@ -79,6 +80,18 @@ def test_a_finished_checkpoint_gives_the_result_without_training(digits: Labelle
     assert equal(whole, train(task, checkpoint=checkpoint, stop_at=1))
 
 
+def test_a_checkpoint_cut_while_it_is_written_leaves_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    good = Checkpoint("a", 1, 1, {"weight": torch.ones(2)}, {}, [])
+    save_checkpoint(path, good)
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        save_checkpoint(path, replace(good, epochs=2, optimizer={"cut": lambda: None}))
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+    kept = load_checkpoint(path, training="a")
+    assert kept is not None
+    assert kept.epochs == 1
+
+
 def test_a_checkpoint_of_another_training_is_refused(digits: Labelled, tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     recipe = replace(RECIPE, epochs=1)
@@ -124,7 +137,8 @@ def test_balanced_epochs_draw_classes_evenly() -> None:
 @pytest.mark.parametrize("batch_size", [1, 2, 4096])
 def test_any_batch_size_trains(digits: Labelled, batch_size: int) -> None:
     """Of one image there is no batch norm, and a batch may be larger than the data."""
-    train(task_of(digits.first(25)), replace(RECIPE, epochs=1, batch_size=batch_size))
+    weights = train(task_of(digits.first(25)), replace(RECIPE, epochs=1, batch_size=batch_size))
+    assert all(bool(torch.isfinite(value).all()) for value in weights.values())
 
 
 @pytest.mark.gpu
