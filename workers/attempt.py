@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.artifacts import Store
-from core.db.jobs import JobLog
+from core.db.jobs import Job, JobLog
 from core.db.session import transaction
 from core.errors import LeaseLostError
 from core.jobs import interruptions, plans
@@ -47,7 +47,19 @@ def attend(held: Claim, settings: Settings, leaving: Callable[[], bool]) -> None
     output.finish(STOP_SECONDS)
     if ending != "lost" and not beats.lost:
         _write_end(held, settings, ending, process.returncode, output)
-    Store(settings.store).discard_staged(held.job_id, held.attempt)
+    _tidy(held, Store(settings.store))
+
+
+def _tidy(held: Claim, store: Store) -> None:
+    """Remove what this attempt left half made, and of a job that succeeded all that it no longer needs."""
+    # Here and not in the child, which may be told to leave as soon as it has committed.
+    store.discard_staged(held.job_id, held.attempt)
+    with suppress(SQLAlchemyError), transaction() as session:
+        job = session.get_one(Job, held.job_id)
+        if job.state == "succeeded":
+            store.discard_work(job.id)
+            if job.spec.get("upload") is not None:
+                store.upload(job.spec["upload"]["id"]).unlink(missing_ok=True)
 
 
 def _spawn(held: Claim) -> subprocess.Popen[bytes]:

@@ -79,10 +79,6 @@ def _run(job: ActiveJob[Any]) -> None:
     except Exception:
         fault = InternalJobError("The job stopped on a fault of the service; its log has the details.")
         _fail(job, fault, traceback.format_exc())
-    else:
-        job.store.discard_work(job.held.job_id)
-        if (upload := getattr(job.spec, "upload", None)) is not None:
-            job.store.upload(upload.id).unlink(missing_ok=True)
 
 
 def _succeed(session: Session, job: ActiveJob[Any], product: Product) -> None:
