@@ -11,7 +11,18 @@ from app.checks.transfers import check_target
 from core.db.resources import Dataset
 from core.specs.pipelines import PipelineSpec
 
+IMAGES_AN_ANCHOR = 8  # of a pool too small for the default number of anchors
 _OF_NEW_ANCHORS = ("embedder", "metric", "fit_on", "seed", "name")
+
+
+def with_anchors_for(db: Session, spec: PipelineSpec) -> PipelineSpec:
+    """The spec with as many anchors to discover as suit the pool, where nobody said how many."""
+    discover, pool = spec.anchors.discover, db.get(Dataset, spec.dataset_id)
+    if discover is None or pool is None or {"k", "names"} & discover.model_fields_set:
+        return spec
+    k = min(discover.k, max(spec.labeling.length, 2, pool.n_items // IMAGES_AN_ANCHOR))
+    anchors = spec.anchors.model_copy(update={"discover": discover.model_copy(update={"k": k})})
+    return spec.model_copy(update={"anchors": anchors})
 
 
 def check_pipeline(db: Session, spec: PipelineSpec) -> None:

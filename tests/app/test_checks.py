@@ -118,7 +118,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("pipelines", {"dataset_id": "$pool", "transfer": {"dataset_id": "ds_x"}}, ["#/transfer/dataset_id"]),
     # Bounds.
     ("anchor-sets", _found("$pool", 121), ["#/discover/k"]),
-    ("pipelines", {"dataset_id": "$grey"}, ["#/anchors/discover/k"]),
+    ("pipelines", {"dataset_id": "$grey", "anchors": {"discover": {"k": 64}}}, ["#/anchors/discover/k"]),
     ("labelings", {"dataset_id": "$pool", "anchor_set_id": "$anc", "length": 5}, ["#/length"]),
     ("pipelines", {**POOL, "anchors": TWO, "labeling": {"length": 3}}, ["#/labeling/length"]),
     ("pipelines", {**POOL, "anchors": GIVEN, "labeling": {"length": 5}}, ["#/labeling/length"]),
@@ -220,3 +220,16 @@ def test_the_smallest_images_are_those_of_the_networks() -> None:
         configuration(arch, n_outputs=2, channels=3, image_size=smallest)
         with pytest.raises(ArchitectureTooDeepError):
             configuration(arch, n_outputs=2, channels=3, image_size=smallest - 1)
+
+
+def test_a_small_pool_gets_fewer_anchors_unless_their_number_is_given(api: Api, make: Maker) -> None:
+    pool = make.dataset({"a": 40})
+
+    def anchors(**fields: Any) -> int:
+        answer = api.client.post("/v1/pipelines", json={"dataset_id": pool, **fields})
+        assert answer.status_code == 202, answer.text
+        return int(answer.json()["spec"]["anchors"]["discover"]["k"])
+
+    assert anchors() == 5
+    assert anchors(labeling={"length": 7}) == 7
+    assert anchors(anchors={"discover": {"k": 9}}) == 9

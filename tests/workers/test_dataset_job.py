@@ -75,6 +75,17 @@ def test_a_bad_archive_fails_its_job_and_leaves_no_dataset(service: Service, bod
     assert not (service.store.root / "work" / job_id).exists()
 
 
+def test_a_fault_of_ours_is_told_without_a_trace_and_logged_with_one(service: Service) -> None:
+    sent = upload(service, zipped(folders(2, 6)))
+    service.store.upload(sent.id).unlink()
+    job_id = service.submit("dataset", DatasetSpec(name="lost", upload=sent))
+    job = service.wait(job_id)
+    assert job.error is not None
+    assert job.error["code"] == "internal-error"
+    assert "Traceback" not in str(job.error)
+    assert "Traceback" in service.log(job_id)
+
+
 def test_progress_and_states_are_events(service: Service) -> None:
     job_id = submit_dataset(service, folders(2, 30))
     service.succeeded(job_id)
