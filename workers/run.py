@@ -72,11 +72,13 @@ def _run(job: ActiveJob[Any]) -> None:
         task = importlib.import_module(f"workers.tasks.{job.held.kind.replace('-', '_')}")
         product: Product = task.run(job)
         _write(job, lambda session: _succeed(session, job, product))
-    except (G2LError, ServiceError) as error:
-        _fail(job, _as_service_error(error, job.stored_spec))
+    except (G2LError, ServiceError) as refusal:
+        _fail(job, _as_service_error(refusal, job.stored_spec))
     except LeaseLostError:
         raise
-    except Exception:
+    except Exception as error:
+        if _told_to_stop():  # what was cut may fail on its way out, as torch does in the middle of a file
+            raise Stopped from error
         fault = InternalJobError("The job stopped on a fault of the service; its log has the details.")
         _fail(job, fault, traceback.format_exc())
 
@@ -132,6 +134,10 @@ def _path_to(field: str, spec: dict[str, Any]) -> str | None:
         return field
     inner = ((name, _path_to(field, value)) for name, value in spec.items() if isinstance(value, dict))
     return next((f"{name}/{path}" for name, path in inner if path is not None), None)
+
+
+def _told_to_stop() -> bool:
+    return signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -138,15 +138,21 @@ def test_a_server_left_over_in_our_data_is_stopped_first(home: Home) -> None:
         write_row(engines)
     data = home.postgres.resolve() / "data"
     account = account_for(data)
-    orphan = subprocess.Popen(
-        [postgres_programs(account) / "postgres", "-D", data, "-k", "", "-c", "listen_addresses="],
-        user=None if account is None else account.uid,
-        group=None if account is None else account.gid,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-    )
+
+    def left_over() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [postgres_programs(account) / "postgres", "-D", data, "-k", "", "-c", "listen_addresses="],
+            user=None if account is None else account.uid,
+            group=None if account is None else account.gid,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+        )
+
+    orphan = left_over()
     while not leftovers.working_in(data, "postgres"):
         time.sleep(0.02)
+        if orphan.poll() is not None:  # the memory of the one before was not yet released
+            orphan = left_over()
     with running(home, durable=False) as engines:
         assert orphan.wait(10) is not None
         assert read_row(engines) == "Δx"
