@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from app.checks.anchor_sets import check_discovery, check_embedding, check_given
 from app.checks.compatibility import channel_mismatch, require_images
-from app.checks.inputs import Inputs, load
+from app.checks.inputs import Inputs, is_id, load
 from app.checks.labelings import check_anchor_space, check_length
 from app.checks.models import check_image_size
 from app.checks.transfers import check_target
@@ -17,7 +17,8 @@ _OF_NEW_ANCHORS = ("embedder", "metric", "fit_on", "seed", "name")
 
 def with_anchors_for(db: Session, spec: PipelineSpec) -> PipelineSpec:
     """The spec with as many anchors to discover as suit the pool, where nobody said how many."""
-    discover, pool = spec.anchors.discover, db.get(Dataset, spec.dataset_id)
+    pool = db.get(Dataset, spec.dataset_id) if is_id(spec.dataset_id) else None
+    discover = spec.anchors.discover
     if discover is None or pool is None or {"k", "names"} & discover.model_fields_set:
         return spec
     k = min(discover.k, max(spec.labeling.length, 2, pool.n_items // IMAGES_AN_ANCHOR))

@@ -250,7 +250,7 @@ def test_a_pipeline_can_be_read_from_its_answer_on(api: Api, pool: str) -> None:
     assert answer.status_code == 202
     assert job["state"] == "running"
     assert job["spec"]["labeling"]["length"] == 2
-    assert job["spec"]["anchors"]["discover"]["k"] == 64
+    assert job["spec"]["anchors"]["discover"]["k"] == 20
     pipeline = api.client.get(f"/v1/pipelines/{job['id']}").json()
     assert pipeline["job_id"] == job["id"]
     made = ("anchor_set_id", "labeling_id", "model_id", "transfer_id", "forecast_id")
