@@ -63,5 +63,5 @@ def test_an_idle_worker_finds_what_no_message_tells_of(service: Service) -> None
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": ELECTION_LOCK})
         connection.commit()
         service.worker()
-        service.succeeded(job_id)
+        assert service.succeeded(job_id).startswith("ds_")
     engine.dispose()

@@ -254,3 +254,4 @@ def test_given_anchors_carry_their_names_and_an_import_marks_what_is_made_of_it(
 
 def test_nothing_half_made_is_left(service: Service, children: dict[str, Job]) -> None:
     service.until(lambda: service.half_made() == [])
+    assert service.half_made() == []
