@@ -5,10 +5,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 
 import httpx
 
@@ -23,6 +22,7 @@ from app.commands.listening import (
     near_address_of,
     require_key_unless_loopback,
 )
+from app.commands.stopping import signals_raise
 from app.commands.supervisor import watch
 from core.settings import Settings
 
@@ -31,12 +31,7 @@ READY_WITHIN = 120.0
 API_STOP = ((signal.SIGTERM, 6.0),)
 WORKER_STOP = ((signal.SIGTERM, 15.0),)  # hands its job back first
 LEFTOVER_STOP = ((signal.SIGTERM, 5.0),)  # their database is gone, so there is nothing to hand back to
-IGNORED_HANG_UP = (signal.SIGHUP, signal.SIG_IGN)
 Say = Callable[[str], None]
-
-
-class Stopped(BaseException):
-    """A signal asked us to stop."""
 
 
 def serve(settings: Settings, say: Say, note: Say) -> None:
@@ -46,7 +41,7 @@ def serve(settings: Settings, say: Say, note: Say) -> None:
         ServiceError: it cannot start; the message says why.
     """
     home = Home(settings.home.resolve())  # one spelling, by which leftovers are found
-    with _signals_raise(), ExitStack() as stack:
+    with signals_raise() as heed, ExitStack() as stack:
         ownership = stack.enter_context(owned(home))
         leftovers.end(leftovers.served_from(home.path), LEFTOVER_STOP)
         listener = stack.enter_context(listen(settings.host, settings.port))
@@ -61,6 +56,7 @@ def serve(settings: Settings, say: Say, note: Say) -> None:
                 f"PostgreSQL keeps its data in {home.postgres.readlink()}: its account cannot enter the home"
             )
         db.upgrade(engines.database_url)
+        heed()
         if not settings.insecure_no_auth:
             require_key_unless_loopback(listener, engines.database_url)
         env = _environment(settings, home, engines)
@@ -68,31 +64,9 @@ def serve(settings: Settings, say: Say, note: Say) -> None:
         stack.callback(_stop, home, api, workers)
         for service in [api, *workers]:
             service.start()
-        _await_ready(near_address_of(listener), [api, *workers])
+        _await_ready(near_address_of(listener), [api, *workers], heed)
         say(f"Ready: {address}")
-        watch([*engines.services, api, *workers], note)
-
-
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """The first signal ends the block, quietly; what stopping does then is bounded, and is let finish."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise Stopped
-
-    # Whoever ignores hang-ups (nohup) means to go on after the terminal is closed.
-    heeded = [number for number in numbers if (number, signal.getsignal(number)) != IGNORED_HANG_UP]
-    before = {number: signal.signal(number, stop) for number in heeded}
-    try:
-        yield
-    except Stopped:
-        pass
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        watch([*engines.services, api, *workers], note, heed)
 
 
 def _environment(settings: Settings, home: Home, engines: Engines) -> dict[str, str]:
@@ -153,11 +127,12 @@ def _stop(home: Home, api: Service, workers: Sequence[Service]) -> None:
     leftovers.end(leftovers.served_from(home.path), LEFTOVER_STOP)
 
 
-def _await_ready(address: str, services: Sequence[Service]) -> None:
+def _await_ready(address: str, services: Sequence[Service], heed: Callable[[], None]) -> None:
     deadline = time.monotonic() + READY_WITHIN
     said = "nothing"
     with httpx.Client(base_url=address, timeout=5, trust_env=False) as client:
         while time.monotonic() < deadline:
+            heed()
             for service in services:
                 if service.child is not None and service.child.returncode is not None:
                     log, tail = service.child.program.log, service.child.log_tail()

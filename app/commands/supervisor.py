@@ -47,10 +47,11 @@ class Watched:
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
 
-def watch(services: Sequence[Service], note: Callable[[str], None]) -> None:
-    """Keep services alive for ever: until a signal's handler raises."""
+def watch(services: Sequence[Service], note: Callable[[str], None], heed: Callable[[], None]) -> None:
+    """Keep services alive for ever: until a signal's handler raises, or ``heed``."""
     watched = [Watched(service) for service in services]
     while True:
+        heed()
         for each in watched:
             each.tend(note)
             if each.service.child is not None:
