@@ -18,6 +18,8 @@ class ResourceOut(BaseModel):
     created_at: datetime
     job_id: str
     spec: dict[str, Any]
+    seconds: float | None
+    images_per_second: float | None
 
 
 class EmbedderOut(BaseModel):
@@ -116,8 +118,6 @@ class TransferOut(ResourceOut):
     per_class: list[dict[str, Any]]
     confusion: list[list[int]]
     learning_curve: list[dict[str, Any]]
-    seconds: float
-    images_per_second: float
     learning_rate: float | None
     divergence: float | None
     knn_accuracy: float | None

@@ -27,6 +27,9 @@ class Resource(Timestamped):
     name: Mapped[str | None]
     job_id: Mapped[str] = mapped_column(String(40), index=True)
     spec: Mapped[Json]
+    # What the work took; null in rows that are older than the columns.
+    seconds: Mapped[float | None]
+    images_per_second: Mapped[float | None]
 
 
 class Dataset(Resource, Base):
@@ -46,14 +49,18 @@ class Dataset(Resource, Base):
     dtype: Mapped[str] = mapped_column(String(20))
     sha256: Mapped[str] = mapped_column(String(64))
     bytes: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(server_default="1")  # counts the datasets that grew from one
+    parent_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id"), index=True)  # grown from
+    n_groups: Mapped[int | None]  # patients, tiles: a derived split keeps each on one side
 
 
 class Embedder(Resource, Base):
-    """A built-in embedder after it was fitted."""
+    """A built-in embedder after it was fitted, or several side by side."""
 
     __tablename__ = "embedders"
 
-    kind: Mapped[str] = mapped_column(String(40))  # patch-kmeans | anchor-network | identity
+    # patch-kmeans | anchor-network | self-supervised | identity | side-by-side
+    kind: Mapped[str] = mapped_column(String(40))
     dim: Mapped[int]
     channels: Mapped[int]
     artifact: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
@@ -118,7 +125,8 @@ class Model(Resource, Base):
     n_outputs: Mapped[int]
     parameters: Mapped[int] = mapped_column(BigInteger)
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id"), index=True)
-    labeling_id: Mapped[str | None] = mapped_column(ForeignKey("labelings.id"), index=True)
+    labeling_id: Mapped[str | None] = mapped_column(ForeignKey("labelings.id"), index=True)  # the first
+    labeling_ids: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")  # a head each
     parent_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), index=True)
     third_party_weights: Mapped[bool]
     metrics: Mapped[Json]  # source_accuracy, history per epoch, seconds, images_per_second
@@ -145,12 +153,12 @@ class Transfer(Resource, Base):
     per_class: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     confusion: Mapped[list[list[int]]] = mapped_column(JSONB)
     learning_curve: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
-    seconds: Mapped[float]
-    images_per_second: Mapped[float]
     learning_rate: Mapped[float | None]  # null: a linear probe has none
     # What a later forecast regresses from, measured on the source before the transfer; null from scratch.
     divergence: Mapped[float | None]
     knn_accuracy: Mapped[float | None]
+    scores: Mapped[Json | None] = mapped_column(JSONB)  # transferability scores by name
+    divergences: Mapped[Json | None] = mapped_column(JSONB)  # between pool and target, by name
 
 
 class Forecast(Resource, Base):
@@ -179,6 +187,8 @@ class Pipeline(Timestamped, Base):
     forecast_id: Mapped[str | None]
     scratch_transfer_id: Mapped[str | None]
     transfer_id: Mapped[str | None]
+    # {anchor_set_id, labeling_id, model_id} of the rounds before the last, whose ids stand above
+    rounds: Mapped[list[dict[str, str]]] = mapped_column(JSONB, server_default="[]")
 
 
 class Use(Base):
