@@ -84,14 +84,14 @@ def fit(
     state = load_checkpoint(checkpoint, training=training_digest(model, task, recipe)) if checkpoint else None
     device = pick_device()
     model.to(device=device, memory_format=memory_format(device))
-    optimizer = _optimizer(model, recipe)
+    optimizer = adamw(model, learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay)
     records: list[EpochRecord] = []
     if state:
         model.load_state_dict(state.model)
         optimizer.load_state_dict(state.optimizer)
         records = [EpochRecord(**record) for record in state.history]
     run = _Run(model, optimizer, task, recipe, device=device, on_progress=on_progress)
-    with _isolated(state.threads if state else torch.get_num_threads(), device):
+    with isolated(state.threads if state else torch.get_num_threads(), device):
         for epoch in range(len(records), recipe.epochs):
             records.append(run.epoch(epoch))
             if checkpoint:
@@ -102,7 +102,7 @@ def fit(
 
 
 @contextmanager
-def _isolated(threads: int, device: torch.device) -> Iterator[None]:
+def isolated(threads: int, device: torch.device) -> Iterator[None]:
     """Torch's thread count as asked for, and its global generators untouched afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -220,14 +220,14 @@ def predict(model: PreTrainedModel, images: Images, preprocessing: Preprocessing
     return logits.float()
 
 
-def _optimizer(model: PreTrainedModel, recipe: Recipe) -> torch.optim.Optimizer:
+def adamw(model: nn.Module, *, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
     """AdamW; biases, norms and lone vectors (at most one axis) do not decay."""
     weights = list(model.parameters())
     return torch.optim.AdamW(
         [
-            {"params": [w for w in weights if w.ndim > 1], "weight_decay": recipe.weight_decay},
+            {"params": [w for w in weights if w.ndim > 1], "weight_decay": weight_decay},
             {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
         ],
-        lr=recipe.learning_rate,
+        lr=learning_rate,
         fused=True,
     )
