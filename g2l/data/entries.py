@@ -33,12 +33,16 @@ class Entry:
         data: the bytes of the file; of the pixels, if `raw` is set.
         label: its class, where the archive itself says so; labels from folders come later.
         raw: set for bare pixels from an array.
+        split: "train" or "test", where the archive itself says so; splits from folders come later.
+        group: what it belongs together with, from the column, field or array that `Columns.group_by` names.
     """
 
     path: str
     data: bytes
     label: str | None = None
     raw: RawPixels | None = None
+    split: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,115 @@
+"""Which fields beside an image say its class and its group, and what such a field may hold."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import ClassVar
+
+from g2l.errors import G2LError
+
+FOLDER = "folder"
+"""What `group_by` says where an image's group is the folder that it lies in."""
+
+LABEL_NAMES = ("label", "class")
+"""Fields that give the class where none is named, in this order."""
+
+_MAX_TEXT = 1_000
+
+
+class UnknownColumnError(G2LError):
+    """A column, field or array is asked for by name, or needed, and is not there."""
+
+    code: ClassVar[str] = "unknown-column"
+    title: ClassVar[str] = "There is no such column"
+
+
+class BadColumnError(G2LError):
+    """A column, field or array holds something that is no image, no class or no group."""
+
+    code: ClassVar[str] = "bad-column"
+    title: ClassVar[str] = "A column cannot be used"
+
+
+class MultiLabelError(G2LError):
+    """Several labels for one image; targets here are classification, one class an image."""
+
+    code: ClassVar[str] = "multi-label"
+    title: ClassVar[str] = "Images with several labels are not supported"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of a parquet, JSON fields of a WebDataset, or arrays of an npz are read beside the images.
+
+    Attributes:
+        label_by: gives the class; None takes `label` or what else the format calls it.
+        group_by: gives the group (a patient, a tile), or "folder" for the folder of the image; None: no groups.
+    """
+
+    label_by: str | None = None
+    group_by: str | None = None
+
+    @property
+    def group_column(self) -> str | None:
+        """The column of the group; None without groups, and where folders give them."""
+        return None if self.group_by == FOLDER else self.group_by
+
+
+def unknown_column(name: str, wanted_as: str, *, known: Collection[str]) -> UnknownColumnError:
+    """The refusal of a name that is not there, naming those that are.
+
+    Args:
+        name: as asked for.
+        wanted_as: "label_by" or "group_by": the option that named it.
+        known: the names that are there.
+    """
+    there = ", ".join(f"'{column}'" for column in sorted(known)[:50]) or "none"
+    return UnknownColumnError(
+        f"{wanted_as} names '{name}', and there is no such column; those there are: {there}", field=wanted_as
+    )
+
+
+def several_labels(where: str) -> MultiLabelError:
+    """The refusal of several labels an image.
+
+    Args:
+        where: the column, file or array that holds them.
+    """
+    return MultiLabelError(
+        f"{where} gives an image several labels, and each image has one class here: keep one label an image "
+        f"(name its column with label_by, if there is one), or send the images without labels as a pool",
+        field="file",
+    )
+
+
+def text_of(value: object, where: str) -> str | None:
+    """A class or group as text; None where there is none.
+
+    Args:
+        value: an integer, a text or a truth value; what else there may be is refused.
+        where: the column or file it comes from.
+
+    Raises:
+        MultiLabelError: it is a list.
+        BadColumnError: it is of another kind, or far too long.
+    """
+    if value is None:
+        return None
+    if isinstance(value, list | tuple | set):
+        raise several_labels(where)
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    if isinstance(value, bool):
+        value = json.dumps(value)
+    if not isinstance(value, int | str):
+        raise BadColumnError(
+            f"{where} holds {type(value).__name__} values; a class or a group is an integer or a text",
+            field="file",
+        )
+    text = str(value).strip()
+    if len(text) > _MAX_TEXT:
+        raise BadColumnError(
+            f"{where} holds a text of {len(text):,} characters, which is no name of a class or a group",
+            field="file",
+        )
+    return text or None
