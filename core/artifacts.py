@@ -7,6 +7,7 @@ artifacts until the job that takes them in has succeeded.
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,13 +15,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.db.resources import Artifact
 
 _CHUNK = 1 << 20
+REMOVAL_LOCK = 0x67326E  # held while unneeded rows are deleted; arbitrary, and ours
 
 
 @dataclass(frozen=True)
@@ -97,19 +99,31 @@ class Store:
         manifest = json.dumps({name: entry.sha256 for name, entry in files.items()}, sort_keys=True)
         digest = hashlib.sha256(manifest.encode()).hexdigest()
         target = self.path(digest)
-        if not target.exists():
+        if not _touched(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 folder.rename(target)
             except OSError:
-                if not target.exists():  # else another attempt published the same content first
+                if not _touched(target):  # else another attempt published the same content first
                     raise
             _sync_folder(target.parent)
         return Published(digest, files)
 
+    def remove(self, path: Path, *, untouched_since: float) -> bool:
+        """Remove something below the root, unless it was touched after that time (in seconds of `time`)."""
+        trash = self.root / "trash" / f"{path.name}-{secrets.token_hex(4)}"
+        trash.parent.mkdir(exist_ok=True)
+        path.rename(trash)
+        if trash.lstat().st_mtime > untouched_since:  # published again while we looked
+            trash.rename(path)
+            return False
+        shutil.rmtree(trash) if trash.is_dir() else trash.unlink()
+        return True
+
 
 def record(session: Session, published: Published) -> str:
     """Write an artifact's row, in the transaction that writes the resource which owns it."""
+    session.execute(text("SELECT pg_advisory_xact_lock_shared(:lock)"), {"lock": REMOVAL_LOCK})
     files = {name: {"sha256": entry.sha256, "bytes": entry.bytes} for name, entry in published.files.items()}
     total = sum(entry.bytes for entry in published.files.values())
     statement = insert(Artifact).values(
@@ -117,6 +131,15 @@ def record(session: Session, published: Published) -> str:
     )
     session.execute(statement.on_conflict_do_nothing())
     return published.digest
+
+
+def _touched(folder: Path) -> bool:
+    """Whether it is there; if so its time says now, so that it is not taken for a leftover."""
+    try:
+        os.utime(folder)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _checked(path: Path) -> FileEntry:

@@ -104,6 +104,30 @@ def keys_revoke(
         typer.echo(f"{key_id} is revoked.")
 
 
+@commands.command("gc")
+def gc(
+    delete: Annotated[bool, typer.Option("--delete", help="Remove what is shown.")] = False,
+    older_than: Annotated[
+        float, typer.Option(min=0, help="Hours that a leftover has lain untouched; younger ones stay.")
+    ] = 24,
+    home: HomeOption = None,
+) -> None:
+    """Show what the store keeps that nothing needs any more; with --delete, remove it."""
+    with _plain_errors(), _session(home) as session:
+        from datetime import timedelta
+
+        from app.commands.gc import collect
+        from core.artifacts import Store
+
+        collect(
+            session,
+            Store(_settings(home=home).store),
+            timedelta(hours=older_than),
+            delete=delete,
+            say=typer.echo,
+        )
+
+
 def _settings(**given: object) -> "Settings":
     from core.settings import Settings
 
@@ -123,8 +147,9 @@ def _session(home: Path | None) -> Iterator["Session"]:
         upgrade(url)
         engine = create_engine(url)
         try:
-            with Session(engine) as session, session.begin():
+            with Session(engine) as session:
                 yield session
+                session.commit()
         finally:
             engine.dispose()
 
