@@ -5,7 +5,7 @@ from functools import lru_cache
 import redis
 from celery import Celery
 
-from core.settings import get_settings
+from core.settings import Settings, get_settings
 
 TASK_NAME = "workers.run_job"
 
@@ -20,8 +20,9 @@ def broker_url() -> str:
     )
 
 
-def _redis_url() -> str:
-    url = get_settings().require_redis_url()
+def redis_url(settings: Settings) -> str:
+    """The broker as redis-py words it."""
+    url = settings.require_redis_url()
     return (
         url.replace("redis+socket://", "unix://", 1).replace("?virtual_host=", "?db=", 1)
         if _local(url)
@@ -61,5 +62,5 @@ def waiting(queue: str) -> int:
     Raises:
         redis.exceptions.ConnectionError: the broker is away.
     """
-    with redis.Redis.from_url(_redis_url(), socket_timeout=5) as client:
+    with redis.Redis.from_url(redis_url(get_settings()), socket_timeout=5) as client:
         return int(client.llen(queue))  # kombu keeps a list of the queue's name

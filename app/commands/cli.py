@@ -128,6 +128,19 @@ def gc(
         )
 
 
+@commands.command("doctor")
+def doctor(
+    deep: Annotated[bool, typer.Option("--deep", help="Read every artifact and compare its digest.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Look at every part of an installation and say what to mend; ends with status 1 if something failed."""
+    with _plain_errors():
+        from app.commands.doctor import examine, report
+
+        if not report(examine(_settings(home=home), deep=deep), say=typer.echo):
+            raise typer.Exit(1)
+
+
 def _settings(**given: object) -> "Settings":
     from core.settings import Settings
 

@@ -65,6 +65,11 @@ class Redis(Service):
             wait_until(self.child, client.ping, ConnectionError, BusyLoadingError)
 
 
+def redis_url_in(runtime: Path) -> str:
+    """The URL, as redis-py words it, of the Redis that runs for a home with this runtime folder."""
+    return f"unix://{runtime / 'redis' / 'redis.sock'}?db=0"
+
+
 @dataclass(frozen=True)
 class Engines:
     """The two URLs, and what of them is ours to run."""
