@@ -10,8 +10,16 @@ from core.db.resources import Pipeline
 from core.jobs.states import State
 
 
+class RoundOut(BaseModel):
+    """What one of the earlier rounds has made."""
+
+    anchor_set_id: str
+    labeling_id: str
+    model_id: str
+
+
 class PipelineOut(BaseModel):
-    """What a pipeline has made so far; null until made."""
+    """What a pipeline has made so far; null until made. Of several rounds, the last stands at the top."""
 
     id: str
     job_id: str
@@ -24,6 +32,7 @@ class PipelineOut(BaseModel):
     forecast_id: str | None
     scratch_transfer_id: str | None
     transfer_id: str | None
+    rounds: list[RoundOut]
     created_at: datetime
     spec: dict[str, Any]
 

@@ -3,11 +3,8 @@
 `advance` runs inside the transaction that ended the child, so losing the queue loses no step.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,92 +12,10 @@ from core.db.jobs import Job
 from core.db.resources import Pipeline
 from core.errors import ChildFailedError, ServiceError
 from core.jobs import transitions
+from core.jobs.stages import ROUND, Asked, Step, steps
 from core.jobs.states import FINISHED, RETRYABLE
-from core.specs.anchor_sets import AnchorSetOptions, AnchorSetSpec, DiscoverSpec
-from core.specs.forecasts import ForecastSpec
-from core.specs.kinds import Kind, parse_spec
-from core.specs.labelings import GeometryLabelingSpec
-from core.specs.models import PseudoLabelModelSpec
+from core.specs.kinds import parse_spec
 from core.specs.pipelines import PipelineSpec
-from core.specs.transfers import TransferSpec
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One child of a pipeline: when it may start, what it is asked, and where its result is noted."""
-
-    role: str
-    kind: Kind
-    column: str
-    spec: Callable[[PipelineSpec, Pipeline], BaseModel | None]  # None: its inputs are not there yet
-
-
-def _anchor_set(spec: PipelineSpec, made: Pipeline) -> BaseModel | None:
-    anchors = spec.anchors
-    common = {name: getattr(anchors, name) for name in AnchorSetOptions.model_fields}
-    if anchors.discover is not None:
-        discover = DiscoverSpec(dataset_id=spec.dataset_id, **anchors.discover.model_dump())
-        return AnchorSetSpec(discover=discover, **common)
-    given = anchors.anchors or []
-    if common["fit_on"] is None:
-        common["fit_on"] = list(dict.fromkeys([spec.dataset_id, *(a.dataset_id for a in given)]))
-    return AnchorSetSpec(anchors=given, **common)
-
-
-def _labeling(spec: PipelineSpec, made: Pipeline) -> BaseModel | None:
-    if made.anchor_set_id is None:
-        return None
-    return GeometryLabelingSpec(
-        dataset_id=spec.dataset_id, anchor_set_id=made.anchor_set_id, **spec.labeling.model_dump()
-    )
-
-
-def _model(spec: PipelineSpec, made: Pipeline) -> BaseModel | None:
-    if made.labeling_id is None:
-        return None
-    return PseudoLabelModelSpec(labeling_id=made.labeling_id, **spec.model.model_dump())
-
-
-def _forecast(spec: PipelineSpec, made: Pipeline) -> BaseModel | None:
-    if made.model_id is None or spec.transfer is None:
-        return None
-    return ForecastSpec(
-        dataset_id=spec.transfer.dataset_id,
-        model_ids=[made.model_id],
-        label_budget=spec.transfer.label_budget,
-    )
-
-
-def _scratch(spec: PipelineSpec, made: Pipeline) -> BaseModel | None:
-    if spec.transfer is None:
-        return None
-    recipe = spec.transfer.model_dump() | {"image_size": spec.transfer.image_size or spec.model.image_size}
-    return TransferSpec(arch=spec.model.arch, **(recipe | {"method": "fine-tune"}))
-
-
-def _transfer(spec: PipelineSpec, made: Pipeline) -> BaseModel | None:
-    if made.forecast_id is None or made.scratch_transfer_id is None or spec.transfer is None:
-        return None
-    return TransferSpec(model_id=made.model_id, **spec.transfer.model_dump())
-
-
-STAGES: tuple[Stage, ...] = (
-    Stage("anchors", "anchor-set", "anchor_set_id", _anchor_set),
-    Stage("labeling", "labeling", "labeling_id", _labeling),
-    Stage("model", "model", "model_id", _model),
-    Stage("forecast", "forecast", "forecast_id", _forecast),
-    Stage("scratch", "transfer", "scratch_transfer_id", _scratch),
-    Stage("transfer", "transfer", "transfer_id", _transfer),
-)
-# Which part of a pipeline's spec a stage is asked by.
-_SECTIONS = {
-    "anchors": "anchors",
-    "labeling": "labeling",
-    "model": "model",
-    "forecast": "transfer",
-    "scratch": "transfer",
-    "transfer": "transfer",
-}
 
 
 def begin(session: Session, parent: Job) -> None:
@@ -123,10 +38,10 @@ def advance(session: Session, child_id: str) -> None:
     if parent.state in FINISHED:
         return
     if child.state == "succeeded":
-        row = session.get_one(Pipeline, parent.id)
-        _note_result(row, child)
+        row, spec = session.get_one(Pipeline, parent.id), parse_spec(parent.kind, parent.spec)
+        _note_result(row, spec, child)
         session.flush()
-        _start_next(session, parent, parse_spec(parent.kind, parent.spec), row)
+        _start_next(session, parent, spec, row)
     elif child.state in FINISHED:
         _stop(session, parent, child)
 
@@ -162,44 +77,60 @@ def retry(session: Session, job_id: str) -> Job:
 
 
 def _resume(session: Session, parent: Job) -> None:
-    row = session.get_one(Pipeline, parent.id)
-    for child_id in session.scalars(select(Job.id).where(Job.parent_id == parent.id)).all():
+    row, spec = session.get_one(Pipeline, parent.id), parse_spec(parent.kind, parent.spec)
+    children = select(Job.id).where(Job.parent_id == parent.id).order_by(Job.id)
+    for child_id in session.scalars(children).all():
         child = transitions.lock(session, child_id)
         if child.state in RETRYABLE:
             transitions.requeue_finished(session, child)
         elif child.state == "running":
             child.cancel_requested = False  # its worker may be stopping it still, and then queues it again
         else:
-            _note_result(row, child)
+            _note_result(row, spec, child)
     session.flush()
-    _start_next(session, parent, parse_spec(parent.kind, parent.spec), row)
+    _start_next(session, parent, spec, row)
 
 
-def _note_result(row: Pipeline, child: Job) -> None:
-    stage = next(stage for stage in STAGES if stage.role == child.role)
-    if child.result is not None:
-        setattr(row, stage.column, child.result["id"])
+def _note_result(row: Pipeline, spec: PipelineSpec, child: Job) -> None:
+    step = _step_of(spec, child)
+    if step.round > len(row.rounds) and child.result is not None:  # an earlier round's are filed already
+        setattr(row, step.stage.column, child.result["id"])
+
+
+def _step_of(spec: PipelineSpec, child: Job) -> Step:
+    return next(step for step in steps(spec) if step.role == child.role)
+
+
+def _next_step(spec: PipelineSpec, row: Pipeline) -> Step | None:
+    """The first step without a result; a round that is complete, and not the last, is filed before."""
+    if row.model_id is not None and len(row.rounds) + 1 < spec.rounds:
+        row.rounds = [*row.rounds, {stage.column: getattr(row, stage.column) for stage in ROUND}]
+        for stage in ROUND:
+            setattr(row, stage.column, None)
+    present = len(row.rounds) + 1
+    ahead = (step for step in steps(spec) if step.round >= present)
+    return next((step for step in ahead if getattr(row, step.stage.column) is None), None)
 
 
 def _start_next(session: Session, parent: Job, spec: PipelineSpec, row: Pipeline) -> None:
-    """Start the first stage that has no result; one at a time, since they share the machine."""
-    wanted = STAGES if spec.transfer is not None else STAGES[:3]
-    stage = next((stage for stage in wanted if getattr(row, stage.column) is None), None)
-    if stage is None:
+    """Start the next step; one at a time, since they share the machine."""
+    step = _next_step(spec, row)
+    if step is None:
         result = {"kind": "pipeline", "id": parent.id, "href": f"/v1/pipelines/{parent.id}"}
         transitions.end(session, parent, "succeeded", result=result)
         return
-    existing = session.scalar(select(Job.id).where(Job.parent_id == parent.id, Job.role == stage.role))
-    child_spec = stage.spec(spec, row)
-    if existing is not None or child_spec is None:
+    existing = session.scalar(select(Job.id).where(Job.parent_id == parent.id, Job.role == step.role))
+    if existing is not None:
         return
     try:
         with session.begin_nested():
-            transitions.submit(session, stage.kind, child_spec, parent=parent, role=stage.role)
+            child_spec = step.stage.spec(Asked(session, spec, row))
+            transitions.submit(session, step.stage.kind, child_spec, parent=parent, role=step.role)
     except ServiceError as error:  # what it stands on was deleted meanwhile
         transitions.end(session, parent, "failed", error=transitions.problem_of(error))
         return
-    transitions.enter_stage(session, parent, stage.role, done=wanted.index(stage), total=len(wanted))
+    every = steps(spec)
+    transitions.enter_stage(session, parent, step.role, done=every.index(step), total=len(every))
 
 
 def _stop(session: Session, parent: Job, child: Job) -> None:
@@ -210,7 +141,7 @@ def _stop(session: Session, parent: Job, child: Job) -> None:
     reason = ChildFailedError(
         f"The stage `{child.role}` ({child.id}) failed: {cause.get('detail', 'no reason given')}"
     )
-    section = _SECTIONS[child.role or ""]
+    section = _step_of(parse_spec(parent.kind, parent.spec), child).stage.section
     errors = [
         {**error, "pointer": _pointer_in_parent(parent.spec, section, error["pointer"])}
         for error in cause.get("errors", [])

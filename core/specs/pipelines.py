@@ -10,6 +10,7 @@ from core.specs.labelings import GeometryOptions
 from core.specs.models import PseudoLabelOptions
 from core.specs.transfers import TransferOptions
 
+Rounds = Annotated[int, Field(ge=1, le=10)]
 _WAYS = ("anchor_set_id", "anchors", "discover")
 
 
@@ -40,6 +41,9 @@ class PipelineSpec(Spec):
 
     name: Name | None = None
     dataset_id: str
+    rounds: Rounds = Field(
+        1, description="each later round embeds the pool with the source trained in the one before"
+    )
     anchors: PipelineAnchors = PipelineAnchors.model_validate({})
     labeling: GeometryOptions = GeometryOptions()
     model: PseudoLabelOptions = PseudoLabelOptions()

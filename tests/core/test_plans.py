@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from core.db.jobs import Job, Outbox
 from core.db.resources import Pipeline
 from core.db.session import transaction
-from core.errors import JobFinishedError
+from core.errors import InvalidRequestError, JobFinishedError
 from core.jobs import interruptions, plans, transitions
 from core.jobs.transitions import Claim
 from core.specs.kinds import parse_spec
@@ -75,6 +75,10 @@ def fail(held: Claim) -> None:
     with transaction() as session:
         transitions.fail(session, held, error)
         plans.advance(session, held.job_id)
+
+
+def run_stages(parent_id: str, count: int) -> list[Job]:
+    return [run_stage(parent_id) for _ in range(count)]
 
 
 def run_stage(parent_id: str) -> Job:
@@ -235,3 +239,163 @@ def test_a_pipeline_whose_input_vanished_fails_instead_of_hanging() -> None:
     assert parent.state == "failed"
     assert parent.error is not None
     assert pool in str(parent.error["detail"])
+
+
+def stored(parent_id: str, role: str) -> dict[str, Any]:
+    return next(child.spec for child in children(parent_id) if child.role == role)
+
+
+def made_by(parent_id: str, role: str) -> str:
+    child = next(child for child in children(parent_id) if child.role == role)
+    return str((child.result or {})["id"])
+
+
+def add_anchor_set(spec: dict[str, Any]) -> str:
+    with transaction() as session:
+        return add_result(session, "anchor-set", Claim("job_x", "anchor-set", 1), spec)["id"]
+
+
+def test_a_later_round_embeds_labels_and_trains_with_the_source_before_it() -> None:
+    parent_id = started(
+        rounds=2, anchors={"discover": {"k": 2}, "seed": 7, "fit_on": None}, transfer={"label_budget": 5}
+    )
+    stages = []
+    while (parent := row(parent_id)).state == "running":
+        stages.append((parent.stage, parent.progress_done, parent.progress_total))
+        run_stage(parent_id)
+    roles = [
+        "anchors",
+        "labeling",
+        "model",
+        "anchors-2",
+        "labeling-2",
+        "model-2",
+        "forecast",
+        "scratch",
+        "transfer",
+    ]
+    assert stages == [(role, done, 9) for done, role in enumerate(roles)]
+    first, last = made_by(parent_id, "model"), made_by(parent_id, "model-2")
+    again = stored(parent_id, "anchors-2")
+    assert again == stored(parent_id, "anchors") | {"embedder": first}
+    assert stored(parent_id, "labeling-2")["anchor_set_id"] == made_by(parent_id, "anchors-2")
+    assert stored(parent_id, "model-2")["labeling_id"] == made_by(parent_id, "labeling-2")
+    assert [stored(parent_id, role)["init_model_id"] for role in ("model", "model-2")] == [None, first]
+    assert stored(parent_id, "forecast")["model_ids"] == [last]
+    assert stored(parent_id, "transfer")["model_id"] == last
+    made = pipeline(parent_id)
+    assert made.rounds == [
+        {
+            "anchor_set_id": made_by(parent_id, "anchors"),
+            "labeling_id": made_by(parent_id, "labeling"),
+            "model_id": first,
+        }
+    ]
+    assert (made.anchor_set_id, made.model_id) == (made_by(parent_id, "anchors-2"), last)
+
+
+def test_what_stands_at_the_top_is_the_round_under_way() -> None:
+    parent_id = started(rounds=3)
+    run_stages(parent_id, 4)
+    made = pipeline(parent_id)
+    assert (made.anchor_set_id, made.labeling_id, made.model_id) == (
+        made_by(parent_id, "anchors-2"),
+        None,
+        None,
+    )
+    run_stages(parent_id, 5)
+    assert row(parent_id).state == "succeeded"
+    sources = [made_by(parent_id, role) for role in ("model", "model-2", "model-3")]
+    made = pipeline(parent_id)
+    assert [*(r["model_id"] for r in made.rounds), made.model_id] == sources
+    assert stored(parent_id, "anchors-3")["embedder"] == sources[1]
+
+
+def test_given_anchors_keep_names_and_images_in_every_round() -> None:
+    with transaction() as session:
+        anchors = [{"name": name, "dataset_id": add_dataset(session)} for name in ("a", "b")]
+    parent_id = started(rounds=2, anchors={"anchors": anchors, "metric": "hellinger"})
+    run_stages(parent_id, 3)
+    before, again = stored(parent_id, "anchors"), stored(parent_id, "anchors-2")
+    assert again == before | {"embedder": made_by(parent_id, "model")}
+    assert len(again["fit_on"]) == 3  # what the metric is fitted on: the pool and the anchors
+
+
+def test_an_anchor_set_of_before_is_made_again_in_the_new_embedding() -> None:
+    with transaction() as session:
+        other = add_dataset(session)
+    discover = {"dataset_id": other, "k": 2, "names": ["left", "right"]}
+    known = add_anchor_set({"discover": discover, "metric": "hellinger", "fit_on": [other], "seed": 3})
+    parent_id = started(rounds=2, anchors={"anchor_set_id": known})
+    assert current(parent_id).role == "labeling"
+    assert row(parent_id).progress_done == 1
+    run_stages(parent_id, 2)
+    again = stored(parent_id, "anchors-2")
+    assert again["discover"] == discover
+    assert (again["metric"], again["seed"], again["fit_on"]) == ("hellinger", 3, None)
+    assert again["embedder"] == made_by(parent_id, "model")
+    run_stages(parent_id, 3)
+    assert row(parent_id).state == "succeeded"
+    assert pipeline(parent_id).rounds[0]["anchor_set_id"] == known
+    assert pipeline(parent_id).anchor_set_id == made_by(parent_id, "anchors-2")
+
+
+@pytest.mark.parametrize("of", ["parent", "child"])
+def test_a_failure_in_the_second_round_is_told_and_retried_there(of: str) -> None:
+    parent_id = started(rounds=2)
+    before = run_stages(parent_id, 3)
+    stage = current(parent_id)
+    fail(claim(stage.id))
+    parent = row(parent_id)
+    assert parent.state == "failed"
+    assert "`anchors-2`" in str((parent.error or {})["detail"])
+    assert (parent.error or {})["errors"] == [{"pointer": "#/anchors/discover/k"}]
+    with transaction() as session:
+        plans.retry(session, parent_id if of == "parent" else stage.id)
+    assert row(stage.id).state == "queued"
+    assert all(row(child.id).state == "succeeded" for child in before)
+    run_stages(parent_id, 3)
+    assert row(parent_id).state == "succeeded"
+    assert len(children(parent_id)) == 6
+
+
+def test_a_round_that_ended_while_its_parent_was_cancelled_is_not_run_again() -> None:
+    parent_id = started(rounds=2)
+    run_stages(parent_id, 2)
+    held = claim(current(parent_id).id)
+    with transaction() as session:
+        plans.cancel(session, parent_id)
+    succeed(held)
+    assert (pipeline(parent_id).model_id, pipeline(parent_id).rounds) == (None, [])
+    with transaction() as session:
+        plans.retry(session, parent_id)
+    assert pipeline(parent_id).rounds[0]["model_id"] == made_by(parent_id, "model")
+    assert current(parent_id).role == "anchors-2"
+    assert row(parent_id).progress_done == 3
+
+
+def test_a_cancel_in_the_second_round_keeps_the_first() -> None:
+    parent_id = started(rounds=2)
+    run_stages(parent_id, 4)
+    with transaction() as session:
+        plans.cancel(session, parent_id)
+    assert [child.state for child in children(parent_id)] == ["succeeded"] * 4 + ["cancelled"]
+    assert len(pipeline(parent_id).rounds) == 1
+    with transaction() as session:
+        plans.retry(session, parent_id)
+    run_stages(parent_id, 2)
+    assert row(parent_id).state == "succeeded"
+    assert len(pipeline(parent_id).rounds) == 1
+
+
+def test_a_result_that_was_deleted_between_fails_the_retry_with_its_id() -> None:
+    parent_id = started(rounds=2)
+    run_stages(parent_id, 3)
+    anchors = run_stage(parent_id)
+    with transaction() as session:
+        plans.cancel(session, parent_id)
+        gone = str((session.get_one(Job, anchors.id).result or {})["id"])
+        session.execute(text("DELETE FROM anchor_sets WHERE id = :id"), {"id": gone})
+    with pytest.raises(InvalidRequestError, match=gone), transaction() as session:
+        plans.retry(session, parent_id)
+    assert row(parent_id).state == "cancelled"
