@@ -17,7 +17,9 @@ def of_source(
     made: "Pretrained",
     dataset: Dataset,
     *,
+    arch: str,
     labeling: Labeling | None,
+    start: Model | None,
     labels: Sequence[str],
     provenance: Mapping[str, Any],
 ) -> str:
@@ -28,13 +30,14 @@ def of_source(
     if labeling is not None:
         kind = "soft" if job.spec.targets == "soft" else "hard"
         towards = f"{kind} {labeling.method} pseudo-labels with {labeling.n_classes} classes ({labeling.id})"
+    begun = "" if start is None else f"from the body of the model {start.name or start.id} "
     results = {} if made.accuracy is None else {"accuracy on held-out images of the pool": made.accuracy}
     return model_card(
         job.spec.name or "source model",
-        arch=job.spec.arch,
+        arch=arch,
         labels=labels,
         preprocessing=made.preprocessing,
-        summary=f"Trained on {made.n_train} images of the dataset {dataset.name!r} towards {towards}.",
+        summary=f"Trained {begun}on {made.n_train} images of the dataset {dataset.name!r} towards {towards}.",
         provenance=provenance,
         results=results,
     )

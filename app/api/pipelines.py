@@ -8,7 +8,7 @@ from sqlalchemy import select
 from app import paging, problems
 from app.accepting import accepted, submit
 from app.checks.inputs import is_id
-from app.checks.pipelines import check_pipeline, with_anchors_for
+from app.checks.pipelines import check_pipeline, with_anchors_for, with_start_for
 from app.database import AnyDb, ReadDb, WriteDb
 from app.keyed_requests import IdempotentRequest
 from app.schemas.jobs import JobOut
@@ -34,7 +34,7 @@ class PipelinesQuery(paging.PageQuery):
 )
 def create_pipeline(body: PipelineSpec, keyed: IdempotentRequest, db: WriteDb) -> Response:
     """Anchors, pseudo-labels, a source model and, with a target, forecast and transfer: a job for all."""
-    body = with_anchors_for(db, body)
+    body = with_start_for(db, with_anchors_for(db, body))
     check_pipeline(db, body)
     return accepted(db, keyed, submit(db, "pipeline", body))
 

@@ -40,6 +40,7 @@ _WANTED: Final = {
     "labeling_id": ("lab",),
     "model_id": ("mdl",),
     "model_ids": ("mdl",),
+    "init_model_id": ("mdl",),
     "embedder": ("emb", "mdl"),
 }
 

@@ -5,50 +5,35 @@ from sqlalchemy.orm import Session
 from app import downloads, labels, tables
 from app.checks.compatibility import require_images
 from app.checks.inputs import Inputs, load, locked
+from app.checks.starts import check_start, with_start
 from core.db.resources import Dataset, Labeling
-from core.specs.models import Architecture, HumanLabelModelSpec, PseudoLabelModelSpec
+from core.specs.models import HumanLabelModelSpec, PseudoLabelModelSpec
 
 TrainSpec = PseudoLabelModelSpec | HumanLabelModelSpec
-# The smallest image of each network: its whole stride (a test holds this equal to `g2l.nn.zoo`).
-SMALLEST_IMAGE: dict[Architecture, int] = {
-    "resnet-tiny": 8,
-    "resnet-18": 16,
-    "resnet-50": 16,
-    "regnet-tiny": 8,
-    "convnextv2-atto": 32,
-    "vit-tiny": 8,
-}
 
 
 def understood(db: Session, spec: TrainSpec) -> TrainSpec:
-    """The spec, with `targets` as the labeling has them unless they were asked for; refuses what would fail.
+    """The spec, with what follows from a labeling and from the model to train on, unless it was asked for.
 
     Raises:
         InvalidRequestError: with a pointer for each mistake.
     """
+    spec = with_start(db, spec)
     inputs = load(db, spec)
-    check_image_size(inputs, "image_size", spec.arch, image_size=spec.image_size)
     if isinstance(spec, HumanLabelModelSpec):
         dataset = inputs.dataset(spec.dataset_id)
+        check_start(inputs, "", spec, dataset=dataset)
         if require_images(inputs, "dataset_id", dataset):
             require_classes(inputs, "dataset_id", dataset, smallest=1)
     else:
         labeling = inputs.labeling(spec.labeling_id)
         source = locked(db, [labeling.dataset_id]).get(labeling.dataset_id)
-        if isinstance(source, Dataset) and require_images(inputs, "labeling_id", source):
-            spec = _with_targets(inputs, spec, labeling)
+        if isinstance(source, Dataset):
+            check_start(inputs, "", spec, dataset=source)
+            if require_images(inputs, "labeling_id", source):
+                spec = _with_targets(inputs, spec, labeling)
     inputs.finish()
     return spec
-
-
-def check_image_size(inputs: Inputs, where: str, arch: Architecture, *, image_size: int) -> None:
-    """Large enough for the network's stride."""
-    if image_size < SMALLEST_IMAGE[arch]:
-        inputs.refuse(
-            where,
-            f"{arch} needs images of at least {SMALLEST_IMAGE[arch]} pixels; got {image_size}. Raise it, "
-            "or take another arch.",
-        )
 
 
 def require_classes(inputs: Inputs, where: str, dataset: Dataset, *, smallest: int) -> None:

@@ -6,7 +6,7 @@ from app.checks.anchor_sets import check_discovery, check_embedding, check_given
 from app.checks.compatibility import channel_mismatch, require_images
 from app.checks.inputs import Inputs, is_id, load
 from app.checks.labelings import check_anchor_space, check_length
-from app.checks.models import check_image_size
+from app.checks.starts import check_start, with_start
 from app.checks.transfers import check_target
 from core.db.resources import Dataset
 from core.specs.pipelines import PipelineSpec
@@ -26,6 +26,11 @@ def with_anchors_for(db: Session, spec: PipelineSpec) -> PipelineSpec:
     return spec.model_copy(update={"anchors": anchors})
 
 
+def with_start_for(db: Session, spec: PipelineSpec) -> PipelineSpec:
+    """The spec with architecture and image size of the model that its own is trained on, if there is one."""
+    return spec.model_copy(update={"model": with_start(db, spec.model)})
+
+
 def check_pipeline(db: Session, spec: PipelineSpec) -> None:
     """Refuse what one of the stages would refuse.
 
@@ -37,7 +42,7 @@ def check_pipeline(db: Session, spec: PipelineSpec) -> None:
     if require_images(inputs, "dataset_id", pool):
         k = _check_anchors(db, inputs, spec, pool)
         check_length(inputs, "labeling/length", spec.labeling.length, k=k)
-        check_image_size(inputs, "model/image_size", spec.model.arch, image_size=spec.model.image_size)
+        check_start(inputs, "model/", spec.model, dataset=pool)
         if spec.transfer is not None:
             target = inputs.dataset(spec.transfer.dataset_id)
             check_target(inputs, "transfer/dataset_id", target)

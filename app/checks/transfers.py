@@ -4,7 +4,8 @@ from sqlalchemy.orm import Session
 
 from app.checks.compatibility import channel_mismatch, require_images
 from app.checks.inputs import Inputs, load
-from app.checks.models import check_image_size, require_classes
+from app.checks.models import require_classes
+from app.checks.starts import check_image_size
 from core.db.resources import Dataset
 from core.specs.forecasts import ForecastSpec
 from core.specs.models import DEFAULT_ARCHITECTURE

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, TypeAdapter
+from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
 from core.specs.base import Augmentation, BatchSize, Epochs, ImageSize, LearningRate, Name, Seed, Spec, Upload
 
@@ -14,7 +14,12 @@ class TrainingOptions(Spec):
     """A pretraining recipe."""
 
     name: Name | None = None
-    arch: Architecture = DEFAULT_ARCHITECTURE
+    arch: Architecture | None = Field(
+        DEFAULT_ARCHITECTURE, description="null: that of an imported model which is trained on"
+    )
+    init_model_id: str | None = Field(
+        None, description="a model whose body is trained on, under a new head; null: random weights"
+    )
     epochs: Epochs = 6
     image_size: ImageSize = 32
     batch_size: BatchSize = 128
@@ -22,6 +27,13 @@ class TrainingOptions(Spec):
     balanced: bool = Field(False, description="draw every class equally often")
     augmentation: Augmentation = Field("crop", description="how training images are moved by chance")
     seed: Seed = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _an_arch_for_random_weights(cls, value: object) -> object:
+        if isinstance(value, dict) and value.get("arch") is None and value.get("init_model_id") is None:
+            return {name: given for name, given in value.items() if name != "arch"}
+        return value
 
 
 class PseudoLabelOptions(TrainingOptions):

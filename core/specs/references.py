@@ -7,7 +7,16 @@ from pydantic import BaseModel
 from core.specs.base import BUILT_IN_EMBEDDERS
 
 _ID_FIELDS = frozenset(
-    {"dataset_id", "anchor_set_id", "labeling_id", "model_id", "model_ids", "embedder", "fit_on"}
+    {
+        "dataset_id",
+        "anchor_set_id",
+        "labeling_id",
+        "model_id",
+        "model_ids",
+        "embedder",
+        "fit_on",
+        "init_model_id",
+    }
 )
 
 

@@ -19,7 +19,7 @@ Embedder = Annotated[
 ]
 Metric = Annotated[
     str | None,
-    typer.Option("--metric", help="euclidean, hellinger or jensen-shannon.", rich_help_panel=_ANCHORS),
+    typer.Option("--metric", help="euclidean, hellinger, jensen-shannon, energy or kl.", rich_help_panel=_ANCHORS),
 ]
 Length = Annotated[int | None, typer.Option("--length", help="Anchors in a label.", rich_help_panel=_LABELS)]
 Prefer = Annotated[
@@ -53,6 +53,10 @@ MaxClasses = Annotated[
 ]
 Arch = Annotated[
     str | None, typer.Option("--arch", help="The network, such as resnet-tiny.", rich_help_panel=_MODEL)
+]
+Init = Annotated[
+    str | None,
+    typer.Option("--init", metavar="mdl_…", help="A model whose body is trained on.", rich_help_panel=_MODEL),
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Passes over the pool.", rich_help_panel=_MODEL)]
 ImageSize = Annotated[

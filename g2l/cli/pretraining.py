@@ -14,6 +14,7 @@ from g2l.cli.options import (
     Epochs,
     Heads,
     ImageSize,
+    Init,
     LearningRate,
     Name,
     Seed,
@@ -38,6 +39,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
         typer.Argument(metavar="SOURCE", help="A labeling (lab_…), or a labelled dataset (ds_…)."),
     ],
     arch: Arch = None,
+    init: Init = None,
     epochs: Epochs = None,
     image_size: ImageSize = None,
     batch_size: BatchSize = None,
@@ -58,6 +60,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
     fields = given(
         name=name,
         arch=arch,
+        init_model_id=init,
         epochs=epochs,
         image_size=image_size,
         batch_size=batch_size,

@@ -56,6 +56,7 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
     min_class_size: options.MinClassSize = None,
     max_classes: options.MaxClasses = None,
     arch: options.Arch = None,
+    init: options.Init = None,
     epochs: options.Epochs = None,
     image_size: options.ImageSize = None,
     batch_size: options.BatchSize = None,
@@ -99,6 +100,7 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
         ),
         model_options=given(
             arch=arch,
+            init_model_id=init,
             epochs=epochs,
             image_size=image_size,
             batch_size=batch_size,

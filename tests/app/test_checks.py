@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.checks.models import SMALLEST_IMAGE
+from app.checks.starts import SMALLEST_IMAGE
 from core.specs.models import Architecture
 from tests.app.conftest import Api
 from tests.app.made import Maker
@@ -40,6 +40,10 @@ def ids(make: Maker) -> dict[str, str]:
         "vector_lab": make.labeling(vectors, vector_anchors),
         "mdl": make.model(),
         "bands_mdl": make.model(channels=5),
+        "large_mdl": make.model(arch="resnet-18", image_size=48),
+        "theirs": make.model(role="imported", arch="resnet", image_size=64),
+        "onnx": make.model(role="embedder", arch="onnx"),
+        "huge": make.model(role="imported", image_size=2048),
     }
 
 
@@ -85,6 +89,8 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("models", {"labeling_id": "$k_means"}),
     ("models", {"objective": "human-labels", "dataset_id": "$pool"}),
     ("models", {"objective": "human-labels", "dataset_id": "$single"}),
+    ("models", {"labeling_id": "$lab", "init_model_id": "$mdl", "arch": "resnet-tiny", "image_size": 32}),
+    ("models", {"objective": "human-labels", "dataset_id": "$grey", "init_model_id": "$large_mdl"}),
     ("transfers", {"dataset_id": "$pool", "model_id": "$mdl"}),
     ("transfers", {"dataset_id": "$grey", "model_id": "$mdl", "arch": "resnet-tiny", "label_budget": 5}),
     ("transfers", {"dataset_id": "$pool", "arch": "vit-tiny"}),
@@ -178,6 +184,17 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("transfers", {"dataset_id": "$one_class", "model_id": "$mdl"}, ["#/dataset_id"]),
     ("transfers", {"dataset_id": "$single", "model_id": "$mdl"}, ["#/dataset_id"]),
     ("pipelines", {"dataset_id": "$pool", "transfer": {"dataset_id": "$single"}}, ["#/transfer/dataset_id"]),
+    # Models to train on.
+    ("models", {"labeling_id": "$lab", "init_model_id": "mdl_x"}, ["#/init_model_id"]),
+    ("models", {"labeling_id": "$lab", "init_model_id": "$lab"}, ["#/init_model_id"]),
+    ("models", {"labeling_id": "$lab", "init_model_id": "$onnx"}, ["#/init_model_id"]),
+    ("models", {"labeling_id": "$lab", "init_model_id": "$bands_mdl"}, ["#/init_model_id"]),
+    ("models", {"labeling_id": "$lab", "init_model_id": "$huge"}, ["#/init_model_id"]),
+    ("models", {"labeling_id": "$lab", "init_model_id": "$large_mdl", "arch": "resnet-tiny"}, ["#/arch"]),
+    ("models", {"labeling_id": "$lab", "init_model_id": "$theirs", "arch": "resnet-18"}, ["#/arch"]),
+    ("models", {"labeling_id": "$lab", "init_model_id": "$mdl", "image_size": 48}, ["#/image_size"]),
+    ("pipelines", {**POOL, "model": {"init_model_id": "$bands_mdl"}}, ["#/model/init_model_id"]),
+    ("pipelines", {**POOL, "model": {"init_model_id": "$mdl", "image_size": 8}}, ["#/model/image_size"]),
     # Recipes.
     ("transfers", {"dataset_id": "$pool", "model_id": "$mdl", "arch": "vit-tiny"}, ["#/arch"]),
     ("transfers", {"dataset_id": "$pool", "method": "linear-probe"}, ["#/method"]),
@@ -208,6 +225,21 @@ def test_targets_follow_the_labeling(api: Api, ids: dict[str, str]) -> None:
     assert targets("lab") == "soft"
     assert targets("lab", targets="hard") == "hard"
     assert targets("k_means") == "hard"
+
+
+def test_a_training_takes_over_what_the_model_to_train_on_is(api: Api, ids: dict[str, str]) -> None:
+    def start(init: str, **more: Any) -> tuple[Any, Any]:
+        body = {"dataset_id": ids["pool"], "model": {"init_model_id": ids[init], **more}}
+        answer = api.client.post("/v1/pipelines", json=body)
+        assert answer.status_code == 202, answer.text
+        model = answer.json()["spec"]["model"]
+        return model["arch"], model["image_size"]
+
+    assert start("large_mdl") == ("resnet-18", 48)
+    assert start("large_mdl", arch="resnet-18") == ("resnet-18", 48)
+    assert start("theirs") == (None, 64)
+    answer = api.client.post("/v1/models", json={"labeling_id": ids["lab"], "arch": None})
+    assert answer.json()["spec"]["arch"] == "resnet-tiny"
 
 
 def test_the_smallest_images_are_those_of_the_networks() -> None:

@@ -76,6 +76,20 @@ def test_the_same_seed_gives_the_same_weights_as_a_new_revision(
     assert (again.revision, other.revision) == (2, 3)
 
 
+def test_a_model_is_trained_on(service: Service, model: Model, dataset: str) -> None:
+    spec = human(dataset, init_model_id=model.id, epochs=1, learning_rate=1e-9)
+    more = service.row(Model, service.succeeded(service.submit("model", spec)))
+    assert (more.parent_model_id, more.arch, more.third_party_weights) == (model.id, "resnet-tiny", False)
+    folder = service.store.path(more.artifact)
+    before = load_file(service.store.path(model.artifact) / "model.safetensors")
+    after = load_file(folder / "model.safetensors")
+    filters = [name for name in before if before[name].ndim == 4]
+    assert all(np.allclose(before[name], after[name], atol=1e-6) for name in filters)
+    [parent] = json.loads((folder / "provenance.json").read_text())["parents"]
+    assert parent["model_id"] == model.id
+    assert f"from the body of the model {model.name}" in (folder / "README.md").read_text()
+
+
 def test_an_unlabelled_dataset_is_refused_by_name(service: Service) -> None:
     flat = {path.replace("/", "-"): data for path, data in folders(2, 3).items()}
     plain = service.succeeded(submit_dataset(service, flat))
@@ -108,6 +122,17 @@ def test_a_model_comes_back_in(service: Service, model: Model) -> None:
     ours = load_file(folder / "model.safetensors")
     assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
     service.until(lambda: service.half_made() == [])
+
+
+def test_what_is_trained_on_an_import_is_of_third_parties_too(
+    service: Service, model: Model, dataset: str
+) -> None:
+    processor = (service.store.path(model.artifact) / "preprocessor_config.json").read_bytes()
+    sent = upload(service, exported(service, model, **{"preprocessor_config.json": processor}), "model.zip")
+    start = service.succeeded(service.submit("model", ImportModelSpec(name="start", upload=sent)))
+    spec = human(dataset, init_model_id=start, arch=None, epochs=1)
+    more = service.row(Model, service.succeeded(service.submit("model", spec)))
+    assert (more.arch, more.third_party_weights, more.image_size) == ("resnet", True, 16)
 
 
 def test_pickled_weights_are_refused(service: Service, model: Model) -> None:

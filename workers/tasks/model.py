@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from core.db.resources import Dataset, Labeling, Model
 from core.errors import InvalidRequestError
 from core.ids import new_id
-from core.specs.models import HumanLabelModelSpec, ImportModelSpec, PseudoLabelModelSpec
+from core.specs.models import (
+    DEFAULT_ARCHITECTURE,
+    HumanLabelModelSpec,
+    ImportModelSpec,
+    PseudoLabelModelSpec,
+)
 from workers import cards, imports, labels, pixels, provenance
 from workers.active import ActiveJob, load
 from workers.products import Made, Product
@@ -42,6 +47,7 @@ def run(job: ActiveJob[Any]) -> Product:
 
 def _train(job: ActiveJob[TrainSpec]) -> Product:
     spec, labeling = job.spec, None
+    start = None if spec.init_model_id is None else load(Model, spec.init_model_id)
     if isinstance(spec, PseudoLabelModelSpec):
         labeling = load(Labeling, spec.labeling_id)
         dataset = load(Dataset, labeling.dataset_id)
@@ -51,24 +57,35 @@ def _train(job: ActiveJob[TrainSpec]) -> Product:
         targets, heads = _human_targets(job, dataset), "flat"
     images, items = pixels.pretraining_images(job, dataset, spec.image_size)
     started = time.perf_counter()
-    made = _pretrain(job, images, Targets(targets.values[items], targets.outputs, targets.n_classes), heads)
+    chosen = Targets(targets.values[items], targets.outputs, targets.n_classes)
+    made = _pretrain(job, images, chosen, heads, start=start)
     for record in made.history:
         job.metric(**dataclasses.asdict(record))
     return _publish(
-        job, made, targets, dataset=dataset, labeling=labeling, seconds=time.perf_counter() - started
+        job,
+        made,
+        targets,
+        dataset=dataset,
+        labeling=labeling,
+        start=start,
+        seconds=time.perf_counter() - started,
     )
 
 
-def _pretrain(job: ActiveJob[TrainSpec], images: Any, targets: Targets, heads: Any) -> "Pretrained":
+def _pretrain(
+    job: ActiveJob[TrainSpec], images: Any, targets: Targets, heads: Any, *, start: Model | None
+) -> "Pretrained":
     from g2l.nn.pretrain import pretrain
 
     spec = job.spec
+    init = None if start is None else job.store.path(start.artifact)
 
     def train(checkpoint: Path) -> "Pretrained":
         return pretrain(
             images,
             targets.values,
-            arch=spec.arch,
+            arch=spec.arch or DEFAULT_ARCHITECTURE,
+            init=init,
             heads=heads,
             n_classes=targets.n_classes,
             epochs=spec.epochs,
@@ -120,12 +137,14 @@ def _publish(
     *,
     dataset: Dataset,
     labeling: Labeling | None,
+    start: Model | None,
     seconds: float,
 ) -> Product:
     from g2l.nn.heads import head
     from g2l.nn.models import save_model
 
-    origin = provenance.of_training(job, dataset, labeling=labeling)
+    origin = provenance.of_training(job, dataset, labeling=labeling, parent=start)
+    arch = job.spec.arch or (DEFAULT_ARCHITECTURE if start is None else start.arch)
     speeds = [record.images_per_second for record in made.history]
     metrics = {
         "source_accuracy": made.accuracy,
@@ -143,7 +162,14 @@ def _publish(
             labels=targets.outputs,
             preprocessing=made.preprocessing,
             card=cards.of_source(
-                job, made, dataset, labeling=labeling, labels=targets.outputs, provenance=origin
+                job,
+                made,
+                dataset,
+                arch=arch,
+                labeling=labeling,
+                start=start,
+                labels=targets.outputs,
+                provenance=origin,
             ),
             provenance=origin,
         )
@@ -154,17 +180,18 @@ def _publish(
         job_id=job.held.job_id,
         spec=job.stored_spec,
         role="source",
-        arch=job.spec.arch,
-        image_size=job.spec.image_size,
+        arch=arch,
+        image_size=max(made.preprocessing.size),
         channels=made.preprocessing.channels,
         n_outputs=len(targets.outputs),
         parameters=made.model.num_parameters(),
         dataset_id=dataset.id,
         labeling_id=None if labeling is None else labeling.id,
+        parent_model_id=None if start is None else start.id,
         third_party_weights=origin["third_party_weights"],
         metrics=metrics,
         artifact=published.digest,
         dim=head(made.model).in_features,
     )
-    uses = [dataset.id] if labeling is None else [dataset.id, labeling.id]
+    uses = [used.id for used in (dataset, labeling, start) if used is not None]
     return Product(Made(row, [published], uses))

@@ -1,0 +1,78 @@
+"""Where a training starts: random weights of an architecture, or the body of a model that is there."""
+
+from typing import TypeVar, get_args
+
+from sqlalchemy.orm import Session
+
+from app.checks.compatibility import channel_mismatch
+from app.checks.inputs import Inputs, is_id
+from core.db.resources import Dataset, Model
+from core.specs.base import LARGEST_SIDE, SMALLEST_SIDE
+from core.specs.models import DEFAULT_ARCHITECTURE, Architecture, TrainingOptions
+
+Options = TypeVar("Options", bound=TrainingOptions)
+# The smallest image of each network: its whole stride (a test holds this equal to `g2l.nn.zoo`).
+SMALLEST_IMAGE: dict[Architecture, int] = {
+    "resnet-tiny": 8,
+    "resnet-18": 16,
+    "resnet-50": 16,
+    "regnet-tiny": 8,
+    "convnextv2-atto": 32,
+    "vit-tiny": 8,
+}
+
+
+def with_start(db: Session, options: Options) -> Options:
+    """The options with the architecture and image size of the model to train on, unless others were asked."""
+    id_ = options.init_model_id
+    start = db.get(Model, id_) if id_ is not None and is_id(id_) else None
+    if start is None:
+        return options
+    known = start.arch if start.arch in get_args(Architecture) else None
+    of_start = {"arch": known, "image_size": start.image_size}
+    return options.model_copy(
+        update={name: value for name, value in of_start.items() if name not in options.model_fields_set}
+    )
+
+
+def check_start(inputs: Inputs, prefix: str, options: TrainingOptions, *, dataset: Dataset) -> None:
+    """A network that suits the images; `prefix` says where the options stand, such as ``model/``."""
+    if options.init_model_id is None:
+        arch = options.arch or DEFAULT_ARCHITECTURE
+        check_image_size(inputs, f"{prefix}image_size", arch, image_size=options.image_size)
+        return
+    start = inputs.model(options.init_model_id)
+    if start.role == "embedder":
+        inputs.refuse(
+            f"{prefix}init_model_id", f"{start.id} only embeds; give a source, base or imported model."
+        )
+        return
+    if not SMALLEST_SIDE <= start.image_size <= LARGEST_SIDE:
+        inputs.refuse(
+            f"{prefix}init_model_id",
+            f"{start.id} takes images of {start.image_size} pixels; what is trained here takes "
+            f"{SMALLEST_SIDE} to {LARGEST_SIDE}.",
+        )
+    if options.arch is not None and options.arch != start.arch:
+        inputs.refuse(
+            f"{prefix}arch",
+            f"{start.id} is a {start.arch}; leave arch out, or name that; got {options.arch}.",
+        )
+    if options.image_size != start.image_size:
+        inputs.refuse(
+            f"{prefix}image_size",
+            f"{start.id} takes images of {start.image_size} pixels; leave image_size out, or give that; "
+            f"got {options.image_size}.",
+        )
+    if dataset.kind == "images" and (reason := channel_mismatch(start.id, start.channels, dataset)):
+        inputs.refuse(f"{prefix}init_model_id", reason)
+
+
+def check_image_size(inputs: Inputs, where: str, arch: Architecture, *, image_size: int) -> None:
+    """Large enough for the network's stride."""
+    if image_size < SMALLEST_IMAGE[arch]:
+        inputs.refuse(
+            where,
+            f"{arch} needs images of at least {SMALLEST_IMAGE[arch]} pixels; got {image_size}. Raise it, "
+            "or take another arch.",
+        )
