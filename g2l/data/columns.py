@@ -39,11 +39,11 @@ class MultiLabelError(G2LError):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns of a parquet, JSON fields of a WebDataset, or arrays of an npz are read beside the images.
+    """Which columns of a parquet, fields of a WebDataset's JSON or arrays of an npz are read beside images.
 
     Attributes:
         label_by: gives the class; None takes `label` or what else the format calls it.
-        group_by: gives the group (a patient, a tile), or "folder" for the folder of the image; None: no groups.
+        group_by: gives the group (a patient, a tile), or "folder" for the image's folder; None: no groups.
     """
 
     label_by: str | None = None

@@ -1,4 +1,4 @@
-"""Encoded images to pixels: JPEG, PNG, BMP, GIF, WebP, TIFF and PPM of every common kind.
+"""Encoded images to pixels: JPEG, PNG, BMP, GIF, WebP, TIFF, PPM and DICOM of every common kind.
 
 The format is told by the content, the number of pixels by the header, before anything is decoded. All
 functions may be called from several threads: the decoders release the GIL.
@@ -7,7 +7,7 @@ functions may be called from several threads: the decoders release the GIL.
 import io
 import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -25,11 +25,9 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from g2l.data.limits import MAX_PIXELS
-from g2l.errors import G2LError
-
-Pixels = NDArray[np.uint8 | np.uint16]
-"""(H, W, C), uint8 or uint16."""
+from g2l.data.bands import decode_png16, decode_tiff
+from g2l.data.dicom import DicomNotInstalledError, decode_dicom, is_dicom
+from g2l.data.raster import BrokenImageError, Pixels, check_pixels
 
 # Opened by class, not by Image.open: only these parsers ever see a byte, and Pillow's own limit, which is a
 # warning first and set for the whole process, does not come before ours.
@@ -42,7 +40,10 @@ _OPENERS: dict[str, type[ImageFile.ImageFile]] = {
     "tiff": TiffImagePlugin.TiffImageFile,
     "ppm": PpmImagePlugin.PpmImageFile,
 }
-MEDIA_TYPES = {name: f"image/{name}" for name in _OPENERS} | {"ppm": "image/x-portable-anymap"}
+MEDIA_TYPES = {name: f"image/{name}" for name in _OPENERS} | {
+    "ppm": "image/x-portable-anymap",
+    "dicom": "application/dicom",
+}
 
 _MAGIC = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -52,6 +53,8 @@ _MAGIC = (
     (b"BM", "bmp"),
     (b"II*\0", "tiff"),
     (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
     *((b"P%d" % i, "ppm") for i in range(1, 7)),
 )
 
@@ -59,21 +62,14 @@ _JPEG_COLOURS = ("Gray", "YCbCr", "RGB")
 _OVERSAMPLING = 2.5
 
 
-class BrokenImageError(G2LError):
-    """Bytes that are no image, an image cut short, or one of a kind that is not read here."""
-
-    code: ClassVar[str] = "broken-image"
-    title: ClassVar[str] = "The image cannot be decoded"
-
-
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
     """What is known of an image once it is decoded.
 
     Attributes:
-        format: "jpeg", "png", "bmp", "gif", "webp", "tiff" or "ppm".
+        format: "jpeg", "png", "bmp", "gif", "webp", "tiff", "ppm" or "dicom".
         height, width: in pixels, as shown (after EXIF rotation).
-        channels: 1 or 3.
+        channels: 1 or 3; any number of a TIFF with bands.
         dtype: "uint8" or "uint16".
     """
 
@@ -94,6 +90,8 @@ def sniff_format(data: bytes) -> str | None:
     """The format that the first bytes tell; None if it is not one of those read here."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
+    if is_dicom(data):
+        return "dicom"
     return next((name for magic, name in _MAGIC if data.startswith(magic)), None)
 
 
@@ -118,18 +116,23 @@ def decode(data: bytes) -> Pixels:
     """The pixels of an encoded image, as it is meant to be seen.
 
     Rotation by EXIF is applied, transparency is laid over white, palettes and CMYK become RGB, and the first
-    frame of an animation is taken. 16-bit grey stays uint16; 16-bit colour becomes uint8.
+    frame of an animation is taken. 16 bits stay uint16. The bands of a TIFF stay as they are (`bands`), and
+    DICOM is shown as a viewer would (`dicom`).
 
     Args:
         data: the bytes of one file.
 
     Returns:
-        (H, W, C), C 1 or 3, uint8 or uint16.
+        (H, W, C), uint8 or uint16; C is 1 or 3, but for a TIFF of bands.
 
     Raises:
         BrokenImageError: not an image, cut short, too large, or of a kind that is not read.
+        DicomNotInstalledError: a DICOM file, and pydicom is not installed.
     """
     name = _format_of(data)
+    special = _decode_by_others(data, name)
+    if special is not None:
+        return special
     header = _jpeg_header(data) if name == "jpeg" else None
     pixels = None if header is None else _decode_jpeg(data, header, eighths=8)
     return _decode_by_pillow(data, name) if pixels is None else _upright(pixels, data)
@@ -168,13 +171,8 @@ def _format_of(data: bytes) -> str:
         raise BrokenImageError("the file is empty (0 bytes)")
     name = sniff_format(data)
     if name is None:
-        raise BrokenImageError("not an image of a known format (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM)")
+        raise BrokenImageError("not an image of a known format (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM, DICOM)")
     return name
-
-
-def _check_pixels(height: int, width: int) -> None:
-    if height * width > MAX_PIXELS:
-        raise BrokenImageError(f"{width:,} x {height:,} pixels, more than {MAX_PIXELS:,}")
 
 
 def _fewest_eighths(header: _JpegHeader, size: int) -> int:
@@ -188,7 +186,7 @@ def _jpeg_header(data: bytes) -> _JpegHeader | None:
         height, width, colour, _ = simplejpeg.decode_jpeg_header(data, strict=False)
     except (ValueError, KeyError):  # KeyError: cut within the header
         return None
-    _check_pixels(height, width)
+    check_pixels(height, width)
     return _JpegHeader(height, width, 1 if colour == "Gray" else 3) if colour in _JPEG_COLOURS else None
 
 
@@ -228,18 +226,33 @@ def _upright(pixels: NDArray[np.uint8], data: bytes) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels)
 
 
+def _decode_by_others(data: bytes, name: str) -> Pixels | None:
+    """What Pillow does not read in full; None where it does."""
+    decoder = {"tiff": decode_tiff, "png": decode_png16, "dicom": decode_dicom}.get(name)
+    if decoder is None:
+        return None
+    try:
+        return decoder(data)
+    except (BrokenImageError, DicomNotInstalledError):
+        raise
+    except Exception as error:  # as Pillow's parsers below
+        raise _undecodable(name, error) from error
+
+
 def _decode_by_pillow(data: bytes, name: str) -> Pixels:
     try:
         image: Image.Image = _OPENERS[name](io.BytesIO(data))
-        _check_pixels(image.height, image.width)
+        check_pixels(image.height, image.width)
         image.load()
         return _pixels(ImageOps.exif_transpose(image))
     except BrokenImageError:
         raise
     except Exception as error:  # Pillow's parsers raise anything at all on damaged input
-        raise BrokenImageError(
-            f"a {name} image that cannot be decoded: {error or type(error).__name__}"
-        ) from error
+        raise _undecodable(name, error) from error
+
+
+def _undecodable(name: str, error: Exception) -> BrokenImageError:
+    return BrokenImageError(f"a {name} image that cannot be decoded: {error or type(error).__name__}")
 
 
 def _pixels(image: Image.Image) -> Pixels:

@@ -12,8 +12,9 @@ import numpy as np
 from g2l.data.archives import ImageArchive
 from g2l.data.arrays import NpzEmbeddings
 from g2l.data.entries import Entry, Rejected
-from g2l.data.images import BrokenImageError, ImageFacts, inspect
+from g2l.data.images import ImageFacts, inspect
 from g2l.data.index import IndexCounts, IndexWriter
+from g2l.data.raster import BrokenImageError
 from g2l.data.summary import ClassCount, ImageSize, PackSummary, RejectedItem, SplitCounts
 from g2l.data.threads import map_in_order
 from g2l.errors import G2LError

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from g2l.data.images import Pixels, decode, decode_for
+from g2l.data.images import decode, decode_for
+from g2l.data.raster import Pixels
 
 
 class ItemFile:

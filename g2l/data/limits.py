@@ -13,6 +13,9 @@ MAX_ITEM_BYTES = 128 * 2**20
 MAX_PIXELS = 64_000_000
 """Width x height of one image, read from its header before anything is decoded."""
 
+MAX_SAMPLES = 3 * MAX_PIXELS
+"""Width x height x channels of one image, likewise."""
+
 MAX_EXPANSION = 100
 """How many times its own size an archive may unpack to; images hardly compress, bombs reach 1,000."""
 

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from g2l.data.archives import archive_stem, open_archive
 from g2l.data.arrays import NpzEmbeddings
-from g2l.data.images import MEDIA_TYPES, Pixels
+from g2l.data.images import MEDIA_TYPES
 from g2l.data.index import SCHEMA
 from g2l.data.ingest import Progress, pack_embeddings, pack_images
 from g2l.data.itemfile import ItemFile
 from g2l.data.pixels import encode_png, encode_thumbnail, resize, with_channels, with_depth
+from g2l.data.raster import Pixels
 from g2l.data.splits import ClassTooSmallError, Indices, TargetSplit, pretraining_indices, target_split
 from g2l.data.summary import PackSummary, load_summary
 from g2l.data.threads import map_in_order

@@ -7,7 +7,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from g2l.data.images import Pixels
+from g2l.data.raster import Pixels
 from g2l.errors import G2LError
 
 _TO_16_BITS = 257  # 255 * 257 = 65,535, so that both scales end at 1.0

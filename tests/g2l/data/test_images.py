@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from g2l.data.images import BrokenImageError, decode, decode_for, inspect
+from g2l.data.images import decode, decode_for, inspect
 from g2l.data.pixels import resize
+from g2l.data.raster import BrokenImageError
 from tests.fixtures.images import (
     HEIGHT,
     KINDS,

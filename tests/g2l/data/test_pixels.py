@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from g2l.data.images import Pixels, decode
+from g2l.data.images import decode
 from g2l.data.pixels import (
     ChannelMismatchError,
     encode_png,
@@ -15,6 +15,7 @@ from g2l.data.pixels import (
     with_channels,
     with_depth,
 )
+from g2l.data.raster import Pixels
 from tests.fixtures.images import picture, picture16
 
 
