@@ -4,20 +4,22 @@ import gzip
 import os
 import tarfile
 import zlib
-from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
 from g2l.data.arrays import ARRAY_NAMES, NpzEmbeddings, NpzImages
-from g2l.data.entries import Entry, NameCheck, Rejected, image_path, readable
+from g2l.data.entries import Entry, Rejected, SortedNameCheck, image_path, readable
+from g2l.data.groups import FOLDER, no_groups
 from g2l.data.images import sniff_format
 from g2l.data.limits import MAX_ITEM_BYTES, check_entry_count
+from g2l.data.runs import SortedPaths
 from g2l.data.tars import TarImages
 from g2l.data.zips import BrokenArchiveError, Member, UnreadableMemberError, ZipReader
 from g2l.errors import G2LError
 
 _ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip", ".npz")
+_MOST_ARRAYS = 100  # of an npz that are looked at; further ones mean nothing here
 _WANTED = "send a .zip, .tar, .tar.gz or .npz file, or a folder"
 
 
@@ -47,12 +49,17 @@ class ImageArchive(Protocol):
         ...
 
 
-def open_archive(path: Path, filename: str) -> ImageArchive | NpzEmbeddings:
+def open_archive(
+    path: Path, filename: str, *, group_by: str | None = None, scratch: Path | None = None
+) -> ImageArchive | NpzEmbeddings:
     """Open what was uploaded, by its content; the name only words the errors.
 
     Args:
         path: the file or folder.
         filename: its name as the user knows it.
+        group_by: the column, field or array that says which group an item belongs to; "folder" where the
+            paths' folders do, which is left to `Layout`.
+        scratch: a folder for files without a name, which large archives need; the system's own if None.
 
     Returns:
         A context manager; iterating an `ImageArchive` reads each image once, in flat memory.
@@ -62,16 +69,19 @@ def open_archive(path: Path, filename: str) -> ImageArchive | NpzEmbeddings:
         BrokenArchiveError: the file is empty, cut short or damaged.
         HostileArchiveError: the archive is a bomb.
         BadArraysError: an npz without usable arrays.
+        NoGroupsError: `group_by` names nothing that is there.
     """
     if path.is_dir():
+        _require_folder(group_by)
         return FolderImages(path)
     with path.open("rb") as file:
         head = file.read(tarfile.BLOCKSIZE)
     if not head:
         raise BrokenArchiveError(f"'{filename}' is empty (0 bytes); {_WANTED}", field="file")
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return _open_zip(path)
+        return _open_zip(path, group_by, scratch)
     if _is_tar(_unpacked_head(path) if head[:2] == b"\x1f\x8b" else head):
+        _require_folder(group_by)
         return TarImages(path)
     raise _unknown(head, filename)
 
@@ -83,12 +93,17 @@ def archive_stem(filename: str) -> str:
     return name[: len(name) - len(ending)]
 
 
-def _open_zip(path: Path) -> "ZipImages | NpzImages | NpzEmbeddings":
+def _open_zip(
+    path: Path, group_by: str | None, scratch: Path | None
+) -> "ZipImages | NpzImages | NpzEmbeddings":
     reader = ZipReader(path)
+    images = ZipImages(reader, scratch)
     try:
-        images, arrays = ZipImages(reader), dict[str, Member]()
+        arrays, wanted = dict[str, Member](), {*ARRAY_NAMES, f"{group_by}.npy"}
         for member in reader.members():
-            if member.name in ARRAY_NAMES:
+            if member.name.endswith(".npy") and (
+                member.name in ARRAY_NAMES or member.name == f"{group_by}.npy"
+            ):
                 arrays[member.name] = member
             else:
                 images.add(member)
@@ -97,11 +112,23 @@ def _open_zip(path: Path) -> "ZipImages | NpzImages | NpzEmbeddings":
                 "the npz has both 'images' and 'embeddings'; send one of them", field="file"
             )
         if "images.npy" in arrays:
-            return NpzImages(reader, arrays)
-        return NpzEmbeddings(reader, arrays) if "embeddings.npy" in arrays else images
+            return NpzImages(reader, arrays, group_by)
+        if "embeddings.npy" in arrays:
+            return NpzEmbeddings(reader, arrays, group_by)
+        _require_folder(group_by)
+        return images
     except BaseException:
-        reader.__exit__()
+        images.__exit__()
         raise
+
+
+def _is_array(name: str) -> bool:
+    return name.endswith(".npy") and "/" not in name
+
+
+def _require_folder(group_by: str | None) -> None:
+    if group_by not in (None, FOLDER):
+        raise no_groups(group_by, "source of groups", [FOLDER])
 
 
 def _unpacked_head(path: Path) -> bytes:
@@ -149,24 +176,23 @@ class ZipImages:
 
     has_folders: ClassVar[bool] = True
 
-    def __init__(self, reader: ZipReader) -> None:
+    def __init__(self, reader: ZipReader, scratch: Path | None = None) -> None:
         self._reader = reader
         self.size = reader.size
         self.position = 0
-        self._paths: list[str] = []
-        self._fields = array("Q")  # of a million members, a tenth of the memory that a million objects take
+        self._records = SortedPaths(scratch)
 
     def add(self, member: Member) -> None:
         """List a member, if it is named like an image."""
         path = image_path(member.name)
         if path is not None:
-            self._paths.append(path)
-            self._fields.extend(member[1:])
+            self._records.add(path, member.record)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._records.close()
         self._reader.__exit__()
 
     def __iter__(self) -> Iterator[Entry | Rejected]:
@@ -175,11 +201,9 @@ class ZipImages:
         Raises:
             HostileArchiveError: more came out of the archive than it is allowed.
         """
-        names = NameCheck()
-        n_fields = len(Member._fields) - 1
-        for i in sorted(range(len(self._paths)), key=self._paths.__getitem__):
-            path = self._paths[i]
-            member = Member(path, *self._fields[i * n_fields : (i + 1) * n_fields])
+        names = SortedNameCheck()
+        for path, record in self._records:
+            member = self._reader.member_at(record)
             self.position += member.packed
             reason = names.reason(path)
             if reason is None:
@@ -229,7 +253,7 @@ class FolderImages:
 
     def __iter__(self) -> Iterator[Entry | Rejected]:
         """The images; files that cannot be read are rejected one by one."""
-        names = NameCheck()
+        names = SortedNameCheck()
         for path, file in self._images:
             reason = names.reason(path)
             if reason is None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from g2l.data.entries import Entry, RawPixels, Rejected
+from g2l.data.groups import no_groups
 from g2l.data.limits import MAX_ITEM_BYTES, MAX_PIXELS
 from g2l.data.zips import Member, MemberStream, UnreadableMemberError, ZipReader
 from g2l.errors import G2LError
@@ -44,7 +45,7 @@ class NpzImages:
 
     has_folders: ClassVar[bool] = False
 
-    def __init__(self, reader: ZipReader, members: dict[str, Member]) -> None:
+    def __init__(self, reader: ZipReader, members: dict[str, Member], group_by: str | None = None) -> None:
         self._reader = reader
         self._array = _Array(reader, members["images.npy"])
         shape, dtype = self._array.shape, self._array.dtype
@@ -59,6 +60,7 @@ class NpzImages:
             )
         self._raw = RawPixels(height, width, channels, dtype.name)
         self._labels = _labels(reader, members, shape[0])
+        self._groups = _groups(reader, members, shape[0], group_by)
         self.size = shape[0] * self._array.row_bytes
         self.position = 0
 
@@ -79,7 +81,8 @@ class NpzImages:
             for image in block:
                 self.position += image.nbytes
                 label = None if self._labels is None else self._labels[row]
-                yield Entry(f"images/{row:07d}", image.tobytes(), label, self._raw)
+                group = None if self._groups is None else self._groups[row]
+                yield Entry(f"images/{row:07d}", image.tobytes(), label, self._raw, group)
                 row += 1
 
 
@@ -89,12 +92,13 @@ class NpzEmbeddings:
     Attributes:
         n_items, dim: N and D.
         labels: class names, one an item; None without the array `labels`.
+        groups: names of groups, one an item; None where none are asked for.
 
     Raises:
         BadArraysError: shape, type or labels are wrong.
     """
 
-    def __init__(self, reader: ZipReader, members: dict[str, Member]) -> None:
+    def __init__(self, reader: ZipReader, members: dict[str, Member], group_by: str | None = None) -> None:
         self._reader = reader
         self._array = _Array(reader, members["embeddings.npy"])
         shape, dtype = self._array.shape, self._array.dtype
@@ -104,6 +108,7 @@ class NpzEmbeddings:
             raise _bad(f"'embeddings' has {shape[1]:,} values an item; that is too many")
         self.n_items, self.dim = shape
         self.labels = _labels(reader, members, self.n_items)
+        self.groups = _groups(reader, members, self.n_items, group_by)
 
     def __enter__(self) -> Self:
         return self
@@ -181,13 +186,28 @@ class _Array:
 
 def _labels(reader: ZipReader, members: dict[str, Member], n_items: int) -> list[str] | None:
     """One class name an item, from the array `labels` of integers or text."""
-    if "labels.npy" not in members:
+    return _texts(reader, members["labels.npy"], n_items) if "labels.npy" in members else None
+
+
+def _groups(
+    reader: ZipReader, members: dict[str, Member], n_items: int, group_by: str | None
+) -> list[str] | None:
+    """One group an item, from the array that `group_by` names."""
+    if group_by is None:
         return None
-    array = _Array(reader, members["labels.npy"])
+    member = members.get(f"{group_by}.npy")
+    if member is None or member.name in ("images.npy", "embeddings.npy"):
+        there = [name.removesuffix(".npy") for name in members]
+        raise no_groups(group_by, "arrays", [name for name in there if name not in ("images", "embeddings")])
+    return _texts(reader, member, n_items)
+
+
+def _texts(reader: ZipReader, member: Member, n_items: int) -> list[str]:
+    array, name = _Array(reader, member), member.name.removesuffix(".npy")
     if array.dtype.kind not in "iuUS" or array.shape != (n_items,):
-        raise _bad(f"'labels' must be {n_items} integers or texts; it is {_say(array.dtype, array.shape)}")
+        raise _bad(f"'{name}' must be {n_items} integers or texts; it is {_say(array.dtype, array.shape)}")
     if array.row_bytes > _MAX_HEADER:
-        raise _bad(f"'labels' has texts of {array.row_bytes:,} bytes; that is too long for a class name")
+        raise _bad(f"'{name}' has texts of {array.row_bytes:,} bytes; that is too long for a name")
     names: list[str] = []
     for block in array.blocks():
         text = np.char.decode(block, "utf-8", "backslashreplace") if array.dtype.kind == "S" else block

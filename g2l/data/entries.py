@@ -3,10 +3,15 @@
 import unicodedata
 from dataclasses import dataclass
 
+from g2l.data.seen import Seen
+
 IMAGE_ENDINGS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .bmp .dib .gif .webp .tif .tiff .ppm .pgm .pbm .pnm".split()  # noqa: SIM905
 )
 """Endings of names, in lower case, that make a file an image; its content alone decides its format."""
+
+_OUTSIDE = "the path leads out of the archive"
+_SECOND = "a second file of the same name; the first is kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +96,25 @@ def leaves_archive(path: str) -> bool:
 
 
 class NameCheck:
-    """Refuses paths that leave the archive, and the second of two files of one name."""
+    """Refuses paths that leave the archive, and the second of two files of one name, in any order."""
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
+        self._seen = Seen()
+
+    def reason(self, path: str) -> str | None:
+        """Why the next entry of this path is refused; None if it is not."""
+        return _OUTSIDE if leaves_archive(path) else None if self._seen.add(path) else _SECOND
+
+
+class SortedNameCheck:
+    """The same for paths that come sorted, of which only the last need be kept."""
+
+    def __init__(self) -> None:
+        self._last: str | None = None
 
     def reason(self, path: str) -> str | None:
         """Why the next entry of this path is refused; None if it is not."""
         if leaves_archive(path):
-            return "the path leads out of the archive"
-        if path in self._seen:
-            return "a second file of the same name; the first is kept"
-        self._seen.add(path)
-        return None
+            return _OUTSIDE
+        again, self._last = path == self._last, path
+        return _SECOND if again else None

@@ -49,6 +49,7 @@ class Member(NamedTuple):
         name: decoded; bytes that are neither UTF-8 nor CP437 are kept as surrogate escapes.
         offset: of the local header, from the file's start.
         packed, unpacked: bytes, as declared.
+        record: where the directory describes it, from the file's start; see `ZipReader.member_at`.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Member(NamedTuple):
     method: int
     encrypted: int
     crc: int
+    record: int
 
 
 class ZipReader:
@@ -95,12 +97,12 @@ class ZipReader:
             HostileArchiveError: entries share bytes of the file; known only once all are listed.
         """
         starts, ends = array("Q"), array("Q")
-        self._file.seek(self._directory)
-        left = self._directory_size
+        record, end_of_directory = self._directory, self._directory + self._directory_size
         for _ in range(self._n_entries):
-            member, mode, length = self._next_record()
-            left -= length
-            if left < 0:
+            self._file.seek(record)  # whoever takes the members may have read elsewhere meanwhile
+            member, mode, length = self._next_record(record)
+            record += length
+            if record > end_of_directory:
                 raise _broken("its directory is longer than it says")
             starts.append(member.offset)
             ends.append(member.offset + _LOCAL.size + member.packed)
@@ -112,7 +114,12 @@ class ZipReader:
                 yield member
         _refuse_overlaps(np.frombuffer(starts, np.uint64), np.frombuffer(ends, np.uint64))
 
-    def _next_record(self) -> tuple[Member, int, int]:
+    def member_at(self, record: int) -> Member:
+        """The member that the directory describes there; so that a list of members need not be kept."""
+        self._file.seek(record)
+        return self._next_record(record)[0]
+
+    def _next_record(self, record: int) -> tuple[Member, int, int]:
         head = self._file.read(_RECORD.size)
         if len(head) < _RECORD.size or head[:4] != b"PK\x01\x02":
             raise _broken("its directory is damaged")
@@ -130,6 +137,7 @@ class ZipReader:
             method=method,
             encrypted=flags & _ENCRYPTED,
             crc=crc,
+            record=record,
         )
         mode = attributes >> 16 if made_by >> 8 == _UNIX else 0
         return member, mode, len(head) + len(rest)
@@ -287,6 +295,8 @@ def _decode_name(raw: bytes, flags: int) -> str:
 
 
 def _refuse_overlaps(starts: NDArray[np.uint64], ends: NDArray[np.uint64]) -> None:
+    if (starts[1:] >= ends[:-1]).all():  # in the directory's order, as most are: nothing to sort
+        return
     order = np.argsort(starts, kind="stable")
     if (starts[order][1:] < ends[order][:-1]).any():
         raise HostileArchiveError("entries of the zip overlap, as in a decompression bomb", field="file")
