@@ -9,7 +9,7 @@ from core.db.resources import Dataset, Model
 from g2l.data.splits import budget_indices
 from g2l.divergence import jensen_shannon
 from g2l.errors import G2LError
-from g2l.transferability import knn_accuracy
+from g2l.transferability.knn import knn_accuracy
 from workers import pixels
 from workers.active import ActiveJob, load
 from workers.embedders import embedding_of

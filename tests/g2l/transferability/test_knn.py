@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import g2l.transferability
+import g2l.transferability.knn
 from g2l.errors import G2LError
 from g2l.metrics import DegenerateResponsesError
-from g2l.transferability import BadLabelsError, SingleImageClassError, knn_accuracy
+from g2l.transferability.inputs import BadLabelsError, SingleImageClassError
+from g2l.transferability.knn import knn_accuracy
 from tests.g2l.reference import Floats
 
 
@@ -68,7 +69,7 @@ def test_ties_go_to_the_nearer_class() -> None:
 
 
 def test_large_targets_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(g2l.transferability, "QUERIES", 10)
+    monkeypatch.setattr(g2l.transferability.knn, "QUERIES", 10)
     accuracy = knn_accuracy(*separated(noise=0.8))
     assert (10 * accuracy) % 1 == pytest.approx(0.0, abs=1e-9)
 

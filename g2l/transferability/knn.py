@@ -1,6 +1,4 @@
-"""How well a source's features already separate a labelled target, before any transfer."""
-
-from typing import ClassVar
+"""Accuracy of the nearest neighbours: how well a source's features already separate a labelled target."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,23 +6,10 @@ from numpy.typing import ArrayLike, NDArray
 from g2l.errors import G2LError
 from g2l.geometry import row_slices
 from g2l.metrics import BATCH_ENTRIES, Floats, as_responses, fit_metric
+from g2l.transferability.inputs import SingleImageClassError, checked_labels
 
 QUERIES = 5_000
 """Images classified at most, a seeded draw of more, each against all images of the other folds."""
-
-
-class SingleImageClassError(G2LError):
-    """A class with one image cannot be both learned and tested."""
-
-    code: ClassVar[str] = "single-image-class"
-    title: ClassVar[str] = "A class has a single image"
-
-
-class BadLabelsError(G2LError):
-    """Labels that do not fit the responses."""
-
-    code: ClassVar[str] = "bad-labels"
-    title: ClassVar[str] = "The labels are not usable"
 
 
 def knn_accuracy(
@@ -51,7 +36,8 @@ def knn_accuracy(
     if neighbours < 1 or folds < 2:
         raise G2LError(f"neighbours >= 1 and folds >= 2; got {neighbours} and {folds}")
     values = as_responses(responses)
-    classes = _class_ids(labels, len(values))
+    classes = checked_labels(labels, len(values))
+    _require_pairs(labels, classes)
     rng = np.random.default_rng(seed)
     fold_of = _stratified_folds(classes, folds, rng)
     metric = fit_metric("euclidean", values)
@@ -90,16 +76,10 @@ def _stratified_folds(classes: NDArray[np.int64], folds: int, rng: np.random.Gen
     return fold_of
 
 
-def _class_ids(labels: ArrayLike, n: int) -> NDArray[np.int64]:
-    given = np.asarray(labels)
-    if given.shape != (n,):
-        raise BadLabelsError(f"{n} responses need {n} labels; got shape {given.shape}", field="labels")
-    names, ids, counts = np.unique(given, return_inverse=True, return_counts=True)
-    if len(names) < 2:
-        raise BadLabelsError(f"at least two classes are needed; all labels are {names[0]!r}", field="labels")
+def _require_pairs(labels: ArrayLike, classes: NDArray[np.int64]) -> None:
+    counts = np.bincount(classes)
     if counts.min() < 2:
-        lonely = names[counts < 2][0]
+        lonely = np.unique(np.asarray(labels))[counts < 2][0]
         raise SingleImageClassError(
             f"class {str(lonely)!r} has one image; every class needs two or more", field="labels"
         )
-    return ids.astype(np.int64)
