@@ -101,9 +101,7 @@ def _open_zip(
     try:
         arrays, wanted = dict[str, Member](), {*ARRAY_NAMES, f"{group_by}.npy"}
         for member in reader.members():
-            if member.name.endswith(".npy") and (
-                member.name in ARRAY_NAMES or member.name == f"{group_by}.npy"
-            ):
+            if member.name in wanted or (_is_array(member.name) and len(arrays) < _MOST_ARRAYS):
                 arrays[member.name] = member
             else:
                 images.add(member)

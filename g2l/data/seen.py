@@ -13,7 +13,7 @@ class Seen:
 
     def __init__(self) -> None:
         self._sorted = np.empty(0, np.uint64)
-        self._numbers = memoryview(self._sorted)
+        self._numbers = self._sorted.data
         self._recent: set[int] = set()
 
     def __len__(self) -> int:
@@ -38,5 +38,5 @@ class Seen:
         recent = np.fromiter(self._recent, np.uint64, len(self._recent))
         self._sorted = np.concatenate([self._sorted, recent])
         self._sorted.sort()
-        self._numbers = memoryview(self._sorted)
+        self._numbers = self._sorted.data
         self._recent.clear()
