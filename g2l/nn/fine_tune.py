@@ -20,13 +20,9 @@ from g2l.nn.training import (
     fit,
     predict,
 )
+from g2l.passes import FOLDS, LEARNING_RATES, MOST_CHOOSING_IMAGES, enough_steps
 
-LEARNING_RATES = (5e-4, 1.5e-3, 4.5e-3)  # half a decade below and above what mostly wins
 DEFAULT_LEARNING_RATE = 1.5e-3  # where a class of one image leaves nothing to choose by
-FEWEST_STEPS = 120  # what fine-tuning on 5 to 20 images a class took in the screening
-SMALLEST_BATCH = 8  # of a budget of fewer images still
-FOLDS = 2
-MOST_CHOOSING_IMAGES = 500  # of a larger budget, a stratified part chooses the rate
 
 
 @dataclass(frozen=True)
@@ -96,16 +92,13 @@ def fine_tune(
 
 
 def with_enough_steps(recipe: Recipe, n_images: int) -> Recipe:
-    """The recipe with so many repeats an epoch that training takes about `FEWEST_STEPS` steps at least.
-
-    Batches are no larger than the budget, or a large batch would ask for as many repeats.
+    """The recipe with batch size and repeats an epoch as `passes.enough_steps` has them.
 
     Args:
         recipe: with epochs and batch size.
         n_images: that an epoch goes over.
     """
-    batch_size = min(recipe.batch_size, max(SMALLEST_BATCH, n_images))
-    repeats = max(1, int(np.ceil(FEWEST_STEPS * batch_size / (recipe.epochs * n_images))))
+    batch_size, repeats = enough_steps(n_images, epochs=recipe.epochs, batch_size=recipe.batch_size)
     return replace(recipe, batch_size=batch_size, repeats=repeats)
 
 

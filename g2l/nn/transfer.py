@@ -86,7 +86,7 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
     """Fit a source model, or a random network, to labelled images and test it.
 
     A budget of few images has few batches in an epoch. So that it trains at all, each epoch then goes over
-    the images several times, until the epochs together make at least `fine_tune.FEWEST_STEPS` steps.
+    the images several times, until the epochs together make at least `passes.FEWEST_STEPS` steps.
 
     Args:
         images_train: (N, H, W, C) uint8 or uint16, the labelled images of the budget.
@@ -100,7 +100,7 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
         method: train all weights, or only a logistic regression on what the head is given.
         epochs: of the final training, and of those that choose the rate.
         batch_size: images a step.
-        learning_rate: peak; None chooses among `fine_tune.LEARNING_RATES` by stratified
+        learning_rate: peak; None chooses among `passes.LEARNING_RATES` by stratified
             cross-validation inside the training images.
         seed: decides weights, head, folds, order and augmentation.
         augmentation: how training images are moved, see `augment`.
