@@ -154,4 +154,8 @@ METHOD: Final[dict[str, tuple[str, str]]] = {
         "It cannot be both learned and tested: add images, or leave the class out.",
     ),
     "bad-labels": ("The labels are not usable", "Each image needs one label, of two or more classes."),
+    "bad-probabilities": (
+        "The class probabilities are not usable",
+        "The source's classifier gave no probabilities for some image: take another source.",
+    ),
 }

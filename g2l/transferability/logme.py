@@ -15,10 +15,10 @@ COARSE, FINE, ROUNDS = 97, 9, 11
 def logme(responses: ArrayLike, labels: ArrayLike) -> float:
     """Log evidence an image of the best Bayesian linear model of each class, averaged over the classes.
 
-    A class's indicator y is modelled as N(F w, 1/beta) with w ~ N(0, 1/alpha), so that y ~ N(0, C / beta) with
-    C = I + F F' beta / alpha. At a given alpha / beta the best 1/beta is y' C^-1 y / N, which leaves one
-    number to search. Where F fits y without error the evidence grows without bound as alpha / beta falls, and
-    `NOISE_RANGE` bounds it.
+    A class's indicator y is modelled as N(F w, 1/beta) with w ~ N(0, 1/alpha), so that y ~ N(0, C / beta)
+    with C = I + F F' beta / alpha. At a given alpha / beta the best 1/beta is y' C^-1 y / N, which leaves
+    one number to search. Where F fits y without error the evidence grows without bound as alpha / beta
+    falls, and `NOISE_RANGE` bounds it.
 
     Source: You, Liu, Wang, Long, "LogME: Practical Assessment of Pre-trained Models for Transfer Learning"
     (ICML 2021, arXiv 2102.11005).

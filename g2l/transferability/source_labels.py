@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from g2l.errors import G2LError
 from g2l.metrics import Floats
-from g2l.transferability.inputs import checked_labels, sums_by_class
+from g2l.transferability.inputs import Ids, checked_labels, sums_by_class
 
 SUM_TOLERANCE = 1e-3
 """How far a row of probabilities may be from sum 1; half precision is no farther."""
@@ -56,8 +56,8 @@ def leep(probabilities: ArrayLike, labels: ArrayLike) -> float:
 def nce(source_labels: ArrayLike, labels: ArrayLike) -> float:
     """Minus the conditional entropy of the target's labels given the source's.
 
-    Source: Tran, Nguyen, Hassner, "Transferability and Hardness of Supervised Classification Tasks" (ICCV 2019,
-    arXiv 1908.08142).
+    Source: Tran, Nguyen, Hassner, "Transferability and Hardness of Supervised Classification Tasks" (ICCV
+    2019, arXiv 1908.08142).
 
     Args:
         source_labels: (N,) classes that the source gives the target's images; (N, H) of several softmaxes,
@@ -83,7 +83,7 @@ def nce(source_labels: ArrayLike, labels: ArrayLike) -> float:
     return -max(float(np.mean(entropies)), 0.0)
 
 
-def _entropy(ids: np.ndarray) -> float:  # type: ignore[type-arg]
+def _entropy(ids: Ids) -> float:
     _, counts = np.unique(ids, return_counts=True)
     shares = counts / len(ids)
     return float(-(shares * np.log(shares)).sum())
