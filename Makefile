@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test e2e lint fmt types bench migration clean
+.PHONY: help install demo serve test e2e lint fmt types bench client migration clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -48,6 +48,10 @@ fmt: install  ## format and mend what can be mended
 bench: install  ## the benchmarks behind the figures in docs/results
 	$(BIN)/python -m benchmarks.labeling
 	$(BIN)/python -m benchmarks.training
+
+client: install  ## write what of the client follows from the service's schemas and from its async source
+	$(BIN)/python -m scripts.client_types
+	$(BIN)/python -m scripts.sync_client
 
 migration: install  ## a new Alembic revision from the models: make migration name="add lease to jobs"
 	$(BIN)/alembic revision --autogenerate -m "$(name)"

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import stats
@@ -26,9 +26,11 @@ from benchmarks.machine import describe
 from benchmarks.serving import COMMAND, service
 from g2l.cli.follow import upload, wait
 from g2l.cli.models import how_to_load
-from g2l.cli.progress import Reporter, reporting
-from g2l.client.sync import Client
-from g2l.client.values import Job, JsonObject
+from g2l.client.answers import Transfer
+from g2l.client.progress import Reporter, reporting
+from g2l.client.sync.client import Client
+from g2l.client.sync.jobs import Job
+from g2l.client.values import Answer, JsonObject
 
 G2L, K_MEANS, HUMAN, SCRATCH = "G2L", "k-means", "human labels", "from scratch"
 EMBEDDER = "anchor-network"
@@ -45,6 +47,7 @@ TRANSFER: dict[str, Any] = {
 LEVEL = 0.95
 
 Run = tuple[str, int]  # arm and seed
+A = TypeVar("A", bound=Answer)
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,11 @@ class Demo:
     pool: str
     target: str
 
-    def finish(self, job: Job, label: str) -> JsonObject:
+    def finish(self, job: Job[A], label: str) -> A:
         """Wait for a job, and read what it has made."""
-        return self.client.jobs.result(wait(self.client, job, self.reporter, label=label))
+        return wait(job, self.reporter, label=label).resource()
 
-    def transfer(self, run: Run, model_id: str | None) -> Job:
+    def transfer(self, run: Run, model_id: str | None) -> Job[Transfer]:
         """Ask for a source's transfer to the target, or for one from scratch."""
         fields: dict[str, Any] = {"dataset_id": self.target, "model_id": model_id, "seed": run[1], **TRANSFER}
         return self.client.transfers.create(**fields)
@@ -70,8 +73,8 @@ def take_in(client: Client, *archives: Path) -> list[str]:
     """Upload archives and wait until the service has read them; the datasets' ids."""
     with reporting() as reporter:
         sent = [(path, upload(client, str(path), path.stem, reporter, label=path.stem)) for path in archives]
-        over = [wait(client, job, reporter, label=f"dataset {path.stem}") for path, job in sent]
-    return [str(client.jobs.result(job)["id"]) for job in over]
+        over = [wait(job, reporter, label=f"dataset {path.stem}") for path, job in sent]
+    return [job.resource().id for job in over]
 
 
 def run_command(url: str, pool: str, target: str, folder: Path) -> JsonObject:
@@ -102,8 +105,7 @@ def run_command(url: str, pool: str, target: str, folder: Path) -> JsonObject:
 
 def source_requests(demo: Demo, labeling: JsonObject) -> dict[str, dict[str, Any]]:
     """What each kind of source asks for, beside its recipe and seed."""
-    control = demo.client.labelings.create(
-        method="k-means",
+    control = demo.client.labelings.k_means(
         dataset_id=demo.pool,
         embedder=labeling["embedder_id"],
         n_classes=labeling["n_classes"],
@@ -132,8 +134,8 @@ def accuracies(demo: Demo, summary: JsonObject, seeds: int) -> dict[str, list[fl
     for run, job in sources.items():
         model = demo.finish(job, f"train {run[0]}, seed {run[1]}")
         transfers[run] = demo.transfer(run, model["id"])
-    for run, job in transfers.items():
-        done = demo.finish(job, f"transfer {run[0]}, seed {run[1]}")
+    for run, transfer in transfers.items():
+        done = demo.finish(transfer, f"transfer {run[0]}, seed {run[1]}")
         measured[run] = float(done["accuracy"]["value"])
     return {arm: [measured[run] for run in _runs([arm], seeds)] for arm in (*requests, SCRATCH)}
 

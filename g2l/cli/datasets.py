@@ -8,8 +8,8 @@ import typer
 from g2l.cli.follow import finish, upload
 from g2l.cli.groups import resource_group
 from g2l.cli.options import Name
-from g2l.cli.progress import reporting
 from g2l.cli.session import Session, Wait, command
+from g2l.client.progress import reporting
 
 group = resource_group(
     "Images that were taken in.",

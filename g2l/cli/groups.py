@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,8 +10,8 @@ from g2l.cli.output import print_fields, print_json, print_line, print_rows
 from g2l.cli.session import Session, command
 
 if TYPE_CHECKING:
-    from g2l.client.resources import Resources
-    from g2l.client.sync import Client
+    from g2l.client.sync.client import Client
+    from g2l.client.sync.resources import Resources
 
 Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many, the newest.")]
 SHOWN, LARGEST_PAGE = 50, 200
@@ -19,7 +19,7 @@ SHOWN, LARGEST_PAGE = 50, 200
 
 def resource_group(
     title: str,
-    resources: Callable[["Client"], "Resources"],
+    resources: Callable[["Client"], "Resources[Any]"],
     *,
     columns: Sequence[str],
     filters: dict[str, str] | None = None,
@@ -37,8 +37,8 @@ def resource_group(
     @command(group, "list")
     def list_(session: Session, limit: Limit = SHOWN) -> None:
         """List them, newest first."""
-        found = resources(session.client).list(**(filters or {}), limit=str(min(limit, LARGEST_PAGE)))
-        rows = list(islice(found, limit))
+        found = resources(session.client).list(**(filters or {}), limit=min(limit, LARGEST_PAGE))
+        rows = [each.body for each in islice(found, limit)]
         if session.as_json:
             print_json({"items": rows})
         else:
@@ -47,7 +47,7 @@ def resource_group(
     @command(group, "show")
     def show(session: Session, id_: Annotated[str, typer.Argument(metavar="ID")]) -> None:
         """Show one."""
-        body = resources(session.client).get(id_)
+        body = resources(session.client).get(id_).body
         session.show(body, lambda: print_fields(body))
 
     @command(group, "delete")

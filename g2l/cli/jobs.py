@@ -11,8 +11,8 @@ from g2l.cli import follow
 from g2l.cli.groups import LARGEST_PAGE, SHOWN, Limit
 from g2l.cli.options import given
 from g2l.cli.output import print_json, print_line, print_rows
-from g2l.cli.progress import reporting
 from g2l.cli.session import Session, command
+from g2l.client.progress import reporting
 
 group = typer.Typer(help="The work of the service.", no_args_is_help=True)
 Id = Annotated[str, typer.Argument(metavar="JOB", help="job_…")]
@@ -30,7 +30,7 @@ def list_(
 ) -> None:
     """List jobs, newest first."""
     filters = {name: str(value) for name, value in given(state=state, kind=kind, parent_id=parent).items()}
-    found = session.client.jobs.list(**filters, limit=str(min(limit, LARGEST_PAGE)))
+    found = session.client.jobs.list(**filters, limit=min(limit, LARGEST_PAGE))
     rows = [job.body for job in islice(found, limit)]
     if session.as_json:
         print_json({"items": rows})
@@ -53,10 +53,7 @@ def wait(
     """Wait until a job is over; exit code 1 if it failed or was cancelled."""
     now = session.client.jobs.get(job)
     with reporting() as reporter:
-        if now.kind == "pipeline":
-            now = follow.wait_pipeline(session.client, now, reporter, timeout=timeout)
-        else:
-            now = follow.wait(session.client, now, reporter, label=follow.title(now), timeout=timeout)
+        now = follow.wait_stages(now, reporter, timeout=timeout)
     follow.print_job(session, now)
 
 

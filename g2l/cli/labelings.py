@@ -60,7 +60,7 @@ def k_means(
 ) -> None:
     """A control: label the images by k-means clusters."""
     fields = given(name=name, embedder=embedder, seed=seed)
-    job = session.client.labelings.create(method="k-means", dataset_id=dataset, n_classes=classes, **fields)
+    job = session.client.labelings.k_means(dataset_id=dataset, n_classes=classes, **fields)
     finish(session, job, wait_for_it=wait)
 
 
@@ -74,7 +74,7 @@ def shuffle(
 ) -> None:
     """A control: the labels of a labeling, dealt out at random."""
     fields = given(name=name, seed=seed)
-    job = session.client.labelings.create(method="shuffled", labeling_id=labeling, **fields)
+    job = session.client.labelings.shuffled(labeling_id=labeling, **fields)
     finish(session, job, wait_for_it=wait)
 
 
@@ -96,5 +96,5 @@ def labels(
     format_ = _FORMATS.get(out.suffix.lower())
     if format_ is None:
         raise UsageError(f"--out names a .jsonl, .csv or .parquet file; got {out}")
-    session.client.labelings.save_labels(labeling, out, format_)
+    session.client.labelings.labels(labeling).save(out, format_)
     session.show({"file": str(out)}, lambda: print_line(f"wrote {out}"))

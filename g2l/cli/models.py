@@ -9,8 +9,8 @@ from g2l.cli.follow import finish
 from g2l.cli.groups import resource_group
 from g2l.cli.options import Name
 from g2l.cli.output import print_line
-from g2l.cli.progress import Status, reporting
 from g2l.cli.session import Session, Wait, command
+from g2l.client.progress import Status, reporting
 
 group = resource_group(
     "Models: sources, fine-tuned ones, imports.",

@@ -1,6 +1,6 @@
 """Options that several commands share. None of them has a default here: the service knows the defaults."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,7 +19,9 @@ Embedder = Annotated[
 ]
 Metric = Annotated[
     str | None,
-    typer.Option("--metric", help="euclidean, hellinger, jensen-shannon, energy or kl.", rich_help_panel=_ANCHORS),
+    typer.Option(
+        "--metric", help="euclidean, hellinger, jensen-shannon, energy or kl.", rich_help_panel=_ANCHORS
+    ),
 ]
 Length = Annotated[int | None, typer.Option("--length", help="Anchors in a label.", rich_help_panel=_LABELS)]
 Prefer = Annotated[
@@ -110,6 +112,6 @@ TransferMethod = Annotated[
 ]
 
 
-def given(**fields: object) -> dict[str, object]:
+def given(**fields: object) -> dict[str, Any]:
     """The fields that the user gave."""
     return {name: value for name, value in fields.items() if value is not None}

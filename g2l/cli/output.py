@@ -71,24 +71,6 @@ def interval(value: JsonObject | None) -> str:
     return f"{value['value']:.1%} ({value['low']:.1%} to {value['high']:.1%} at {value['level']:.0%})"
 
 
-def size(count: float) -> str:
-    """A number of bytes, rounded for people."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
-def duration(seconds: float) -> str:
-    """A span of time, rounded for people."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
-
-
 def _shown(value: object) -> str:
     if value is None:
         return "-"

@@ -1,6 +1,6 @@
 """`g2l pretrain`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,6 +53,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
     wait: Wait = True,
 ) -> None:
     """Train a source model."""
+    what: dict[str, Any]
     if source.startswith("ds_"):
         what = {"objective": "human-labels", "dataset_id": source}
     else:

@@ -7,12 +7,12 @@ import typer
 
 from g2l.cli import options
 from g2l.cli.anchor_words import AnchorWord
-from g2l.cli.follow import wait_pipeline
+from g2l.cli.follow import wait_stages
 from g2l.cli.options import given
-from g2l.cli.progress import reporting
 from g2l.cli.run_report import check_folder, fetch, show
 from g2l.cli.run_request import Request, begin
 from g2l.cli.session import Session
+from g2l.client.progress import reporting
 
 _ANCHORS, _TARGET = "Anchors", "Target"
 
@@ -126,6 +126,6 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
     client = session.client
     with reporting() as reporter:
         job = begin(client, request, reporter)
-        job = wait_pipeline(client, job, reporter)
+        job = wait_stages(job, reporter)
         summary = fetch(client, job, folder, reporter)
     session.show(summary, lambda: show(summary))

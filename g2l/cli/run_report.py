@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from g2l.cli.models import how_to_load
-from g2l.cli.output import duration, interval, print_fields, print_line
-from g2l.cli.progress import Reporter, Status
+from g2l.cli.output import interval, print_fields, print_line
 from g2l.cli.session import UsageError
-from g2l.client.values import Job, JsonObject
+from g2l.client.progress import Reporter, Status, duration
+from g2l.client.values import JsonObject
 
 if TYPE_CHECKING:
-    from g2l.client.sync import Client
+    from g2l.client.answers import Pipeline
+    from g2l.client.sync.client import Client
+    from g2l.client.sync.jobs import Job
 
 RUN_FILE = "run.json"
 
@@ -26,9 +28,9 @@ def check_folder(folder: Path) -> None:
         raise UsageError(f"{folder} exists and holds no earlier run; give another --out")
 
 
-def fetch(client: "Client", job: Job, folder: Path, reporter: Reporter) -> JsonObject:
+def fetch(client: "Client", job: "Job[Pipeline]", folder: Path, reporter: Reporter) -> JsonObject:
     """Download what a pipeline made, and write `run.json` last; its content."""
-    made = client.jobs.result(job)
+    made = job.resource().body
     labels_id, model_id = made["labeling_id"], made["model_id"]
 
     def on_progress(file: str, here: int, total: int) -> None:
@@ -37,17 +39,17 @@ def fetch(client: "Client", job: Job, folder: Path, reporter: Reporter) -> JsonO
     client.models.pull(model_id, folder, on_progress=on_progress)
     reporter.update(Status("download", "labels"))
     for format_ in ("parquet", "csv"):
-        client.labelings.save_labels(labels_id, folder / f"labels.{format_}", format_)
+        client.labelings.labels(labels_id).save(folder / f"labels.{format_}")
     reporter.update(Status("download", ended="done"))
     summary = {
         "folder": str(folder.resolve()),
         "seconds": job.seconds,
         "pipeline": made,
         "request": job.spec,
-        "labeling": client.labelings.get(labels_id),
-        "model": client.models.get(model_id),
-        "forecast": client.forecasts.get(made["forecast_id"]) if made.get("forecast_id") else None,
-        "transfer": client.transfers.get(made["transfer_id"]) if made.get("transfer_id") else None,
+        "labeling": client.labelings.get(labels_id).body,
+        "model": client.models.get(model_id).body,
+        "forecast": client.forecasts.get(made["forecast_id"]).body if made.get("forecast_id") else None,
+        "transfer": client.transfers.get(made["transfer_id"]).body if made.get("transfer_id") else None,
     }
     part = folder / f".{RUN_FILE}.part"
     part.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")

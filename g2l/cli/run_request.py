@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 from g2l.cli.anchor_words import AnchorWord
 from g2l.cli.follow import upload, wait
 from g2l.cli.options import given
-from g2l.cli.progress import Reporter
 from g2l.cli.session import UsageError
 from g2l.client.packing import default_name
-from g2l.client.values import Job, JsonObject
+from g2l.client.progress import Reporter
+from g2l.client.values import JsonObject
 
 if TYPE_CHECKING:
-    from g2l.client.sync import Client
+    from g2l.client.answers import Pipeline
+    from g2l.client.sync.client import Client
+    from g2l.client.sync.jobs import Job
 
 Options = dict[str, Any]  # only what the user gave
 
@@ -99,7 +101,7 @@ class Request:
         )
 
 
-def begin(client: "Client", request: Request, reporter: Reporter) -> Job:
+def begin(client: "Client", request: Request, reporter: Reporter) -> "Job[Pipeline]":
     """Upload what is not there yet and ask for the pipeline; or find the one that was asked for."""
     if request.is_attached:
         return client.jobs.get(request.images)
@@ -110,8 +112,8 @@ def begin(client: "Client", request: Request, reporter: Reporter) -> Job:
     ]
     ids = {}
     for each, job in sent:
-        over = wait(client, job, reporter, label=f"dataset {each.label}")
-        ids[each.where] = str(client.jobs.result(over)["id"])
+        over = wait(job, reporter, label=f"dataset {each.label}")
+        ids[each.where] = over.resource().id
     return client.pipelines.create(**request.body(ids))
 
 

@@ -13,11 +13,12 @@ import typer
 
 from g2l.cli.output import note, print_json, print_problem
 from g2l.client.errors import ClientError, JobFailedError, UnreachableError
+from g2l.client.job_answers import JobAnswer
 from g2l.client.packing import PackingError
-from g2l.client.values import Job, JsonObject, Problem
+from g2l.client.values import JsonObject, Problem
 
 if TYPE_CHECKING:
-    from g2l.client.sync import Client
+    from g2l.client.sync.client import Client
 
 REFUSED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 PANEL = "Service"
@@ -57,7 +58,7 @@ class Session:
     @cached_property
     def client(self) -> "Client":
         """The service."""
-        from g2l.client.sync import Client
+        from g2l.client.sync.client import Client
 
         return Client(self._url, self._api_key)
 
@@ -105,7 +106,7 @@ def _hint(error: ClientError) -> str | None:
     return None
 
 
-def goes_on(job: Job) -> None:
+def goes_on(job: JobAnswer) -> None:
     """Tell whoever interrupts a command that the job does not stop with it."""
     note(f"interrupted; the job goes on in the service: {job.id}")
     note(f"  g2l jobs wait {job.id}     waits for it again")

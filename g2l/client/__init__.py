@@ -4,25 +4,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from g2l.client.aio.client import AsyncClient
+    from g2l.client.aio.jobs import AsyncJob
     from g2l.client.errors import (
         ApiError,
         ClientError,
         DigestError,
         JobFailedError,
+        MissingPackageError,
+        NotMadeError,
         UnreachableError,
         WaitTimeoutError,
     )
     from g2l.client.packing import PackingError
-    from g2l.client.sync import Client
-    from g2l.client.values import Job, Problem
+    from g2l.client.sync.client import Client
+    from g2l.client.sync.jobs import Job
+    from g2l.client.values import Problem
 
 __all__ = [
     "ApiError",
+    "AsyncClient",
+    "AsyncJob",
     "Client",
     "ClientError",
     "DigestError",
     "Job",
     "JobFailedError",
+    "MissingPackageError",
+    "NotMadeError",
     "PackingError",
     "Problem",
     "UnreachableError",
@@ -30,22 +39,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "errors": (
-        "ApiError",
-        "ClientError",
-        "DigestError",
-        "JobFailedError",
-        "UnreachableError",
-        "WaitTimeoutError",
-    ),
-    "packing": ("PackingError",),
-    "sync": ("Client",),
-    "values": ("Job", "Problem"),
+    "AsyncClient": "aio.client",
+    "AsyncJob": "aio.jobs",
+    "Client": "sync.client",
+    "Job": "sync.jobs",
+    "PackingError": "packing",
+    "Problem": "values",
 }
 
 
 def __getattr__(name: str) -> object:
-    for module, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"g2l.client.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"g2l.client.{_HOMES.get(name, 'errors')}"), name)

@@ -2,10 +2,12 @@
 
 `ApiError`: the service refused a request. `JobFailedError`: a job failed or was cancelled.
 `WaitTimeoutError`: it is not over yet. `UnreachableError`: nobody answers at the service's address.
-`DigestError`: a download is not what the service said. `packing.PackingError`: a path cannot be uploaded.
+`DigestError`: what arrived is not what was sent. `MissingPackageError`: something must be installed first.
+`packing.PackingError`: a path cannot be uploaded.
 """
 
-from g2l.client.values import FieldError, Job, Problem
+from g2l.client.job_answers import JobAnswer
+from g2l.client.values import FieldError, Problem
 
 
 class ClientError(Exception):
@@ -19,8 +21,18 @@ class ClientError(Exception):
         super().__init__(problem)
         self.problem = problem
 
+    @property
+    def pointers(self) -> tuple[str, ...]:
+        """The fields to mend, as JSON pointers such as ``#/labeling/length``."""
+        return tuple(error.pointer for error in self.problem.errors)
+
     def __str__(self) -> str:
         return str(self.problem)
+
+    def __repr__(self) -> str:
+        status = "" if self.problem.status is None else f"{self.problem.status} "
+        words = "; ".join(filter(None, [self.problem.detail, *self.pointers]))
+        return f"<{type(self).__name__} {status}{self.problem.code}: {words}>"
 
 
 class ApiError(ClientError):
@@ -54,7 +66,7 @@ class JobFailedError(ClientError):
         job: the job, with the reason in ``job.error``.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: JobAnswer) -> None:
         what = "was cancelled" if job.state == "cancelled" else "failed"
         plain = Problem(f"/problems/job-{job.state}", f"The job {what}", detail=f"{job.id} ({job.kind})")
         super().__init__(job.error or plain)
@@ -68,9 +80,22 @@ class WaitTimeoutError(ClientError):
         job: the job as last seen.
     """
 
-    def __init__(self, job: Job, seconds: float) -> None:
+    def __init__(self, job: JobAnswer, seconds: float) -> None:
         detail = f"{job.id} is {job.state} after {seconds:g} s of waiting; it goes on"
         super().__init__(Problem("/problems/wait-timeout", "The job is not over yet", detail=detail))
+        self.job = job
+
+
+class NotMadeError(ClientError):
+    """A job has made nothing that could be read, since it is not over.
+
+    Attributes:
+        job: the job as last seen.
+    """
+
+    def __init__(self, job: JobAnswer) -> None:
+        detail = f"{job.id} is {job.state}; wait for it first"
+        super().__init__(Problem("/problems/not-made", "The job has made nothing yet", detail=detail))
         self.job = job
 
 
@@ -83,8 +108,16 @@ class UnreachableError(ClientError):
 
 
 class DigestError(ClientError):
-    """The bytes of a download do not have the digest that the service gave."""
+    """The bytes that arrived do not have the digest of those that were sent."""
 
-    def __init__(self, url: str, wanted: str, got: str) -> None:
-        detail = f"{url}: wanted sha-256 {wanted}, got {got}; nothing was kept, so try again"
-        super().__init__(Problem("/problems/digest-mismatch", "The download is damaged", detail=detail))
+    def __init__(self, what: str, wanted: str, got: str) -> None:
+        detail = f"{what}: wanted sha-256 {wanted}, got {got}; nothing was kept, so try again"
+        super().__init__(Problem("/problems/digest-mismatch", "The bytes are damaged", detail=detail))
+
+
+class MissingPackageError(ClientError):
+    """Something that is not installed is needed for what was asked."""
+
+    def __init__(self, purpose: str, *packages: str) -> None:
+        detail = f"{purpose} needs {' and '.join(packages)}; `pip install {' '.join(packages)}`"
+        super().__init__(Problem("/problems/missing-package", "A package is missing", detail=detail))

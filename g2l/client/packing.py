@@ -14,7 +14,7 @@ CHUNK = 1 << 20
 # The service's list; a test holds the two equal.
 IMAGE_ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".dcm", ".dicom"),
 )
 BLOCK = tarfile.BLOCKSIZE
 END = bytes(2 * BLOCK)

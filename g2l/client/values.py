@@ -1,12 +1,15 @@
-"""What the service answers, as values: jobs and problems. Other resources stay JSON objects."""
+"""JSON objects as typed values, and the problem that the service words its refusals with."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Self, TypeVar, get_args, get_origin, get_type_hints
 
 JsonObject = dict[str, Any]
-FINISHED = frozenset({"succeeded", "failed", "cancelled"})
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -72,88 +75,52 @@ class Problem:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a job's stage has come; `total` is None where nobody knows yet."""
-
-    done: int
-    total: int | None
-    unit: str | None
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a job has made, and where to read it."""
-
-    kind: str
-    id: str
-    href: str
-
-
-@dataclass(frozen=True)
-class Job:
-    """A piece of work in the service, as it was when asked.
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the service tells of something.
 
     Attributes:
-        kind: dataset, anchor-set, labeling, model, transfer, forecast or pipeline.
-        state: queued, running, succeeded, failed or cancelled.
-        stage: what it is doing; of a pipeline, which stage is under way.
-        body: the whole answer, as JSON.
+        body: the whole answer as JSON; `answer["name"]` reads it, fields that this client does not know too.
     """
 
-    id: str
-    kind: str
-    state: str
-    stage: str | None = None
-    progress: Progress | None = None
-    eta_seconds: float | None = None
-    attempt: int = 0
-    created_at: datetime | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    error: Problem | None = None
-    result: Result | None = None
-    parent_id: str | None = None
-    children: tuple[str, ...] = ()
-    spec: JsonObject = field(default_factory=dict, repr=False)
     body: JsonObject = field(default_factory=dict, repr=False, compare=False)
 
-    @property
-    def finished(self) -> bool:
-        """Whether it is over, well or not."""
-        return self.state in FINISHED
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it ran; None until it is over."""
-        if self.started_at is None or self.finished_at is None:
-            return None
-        return (self.finished_at - self.started_at).total_seconds()
-
-    @classmethod
-    def from_json(cls, body: JsonObject) -> Self:
-        """The job that a JSON object spells."""
-        progress, error, result = body.get("progress"), body.get("error"), body.get("result")
-        return cls(
-            id=body["id"],
-            kind=body["kind"],
-            state=body["state"],
-            stage=body.get("stage"),
-            progress=progress
-            and Progress(progress.get("done", 0), progress.get("total"), progress.get("unit")),
-            eta_seconds=body.get("eta_seconds"),
-            attempt=body.get("attempt", 0),
-            created_at=_time(body.get("created_at")),
-            started_at=_time(body.get("started_at")),
-            finished_at=_time(body.get("finished_at")),
-            error=error and Problem.from_json(error),
-            result=result and Result(result["kind"], result["id"], result["href"]),
-            parent_id=body.get("parent_id"),
-            children=tuple(body.get("children") or ()),
-            spec=body.get("spec") or {},
-            body=body,
-        )
+    def __getitem__(self, name: str) -> Any:
+        return self.body[name]
 
 
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+def read(kind: type[V], body: JsonObject, **more: object) -> V:
+    """The value of a class that a JSON object spells; what the object leaves out is None, or empty.
+
+    Args:
+        kind: a dataclass; its annotations say how its fields are read.
+        body: the JSON object; what the class has no field for is only in an `Answer`'s body.
+        more: fields that are not in the object.
+    """
+    class_: Any = kind
+    values = {
+        name: _value(type_, body.get(name)) for name, type_ in _fields(class_).items() if name not in more
+    }
+    if issubclass(kind, Answer):
+        values["body"] = body
+    return kind(**values, **more)
+
+
+@cache
+def _fields(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {f.name: hints[f.name] for f in dataclasses.fields(kind) if f.name in hints and f.name != "body"}
+
+
+def _value(type_: Any, value: Any) -> Any:
+    if get_origin(type_) is UnionType:
+        (type_,) = (arm for arm in get_args(type_) if arm is not NoneType)
+    if get_origin(type_) is tuple:
+        return tuple(_value(get_args(type_)[0], item) for item in value or ())
+    if value is None:
+        return None
+    if type_ is datetime:
+        return datetime.fromisoformat(value)
+    if type_ is Problem:
+        return Problem.from_json(value)
+    return read(type_, value) if hasattr(type_, "__dataclass_fields__") else value

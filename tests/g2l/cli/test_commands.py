@@ -128,11 +128,27 @@ def test_a_folder_is_uploaded_with_its_progress_on_stderr(
 
 def test_lists_without_a_terminal_are_plain(g2l: Run, service: Scripted) -> None:
     items = [
-        {"id": "ds_2", "name": "two", "n_items": 2, "n_rejected": 0, "channels": 3, "created_at": "2026"},
-        {"id": "ds_1", "name": None, "n_items": 1, "n_rejected": 0, "channels": 1, "created_at": "2025"},
+        {
+            "id": "ds_2",
+            "name": "two",
+            "n_items": 2,
+            "n_rejected": 0,
+            "channels": 3,
+            "created_at": "2026-01-01",
+        },
+        {
+            "id": "ds_1",
+            "name": None,
+            "n_items": 1,
+            "n_rejected": 0,
+            "channels": 1,
+            "created_at": "2025-01-01",
+        },
     ]
     service.in_turn(as_json({"items": items, "next_cursor": None}))
-    assert g2l("datasets", "list").stdout == "ds_2\ttwo\t2\t0\t3\t2026\nds_1\t-\t1\t0\t1\t2025\n"
+    assert g2l("datasets", "list").stdout == (
+        "ds_2\ttwo\t2\t0\t3\t2026-01-01\nds_1\t-\t1\t0\t1\t2025-01-01\n"
+    )
     assert json.loads(g2l("datasets", "list", "--json", "--limit", "1").stdout) == {"items": items[:1]}
 
 

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from g2l.cli.output import duration, interval, print_fields, print_rows, size
-from g2l.cli.progress import Bars, Lines, Status
+from g2l.cli.output import interval, print_fields, print_rows
+from g2l.client.progress import Bars, Lines, Status, duration, size
 
 
 def test_lines_tell_stages_and_ends_but_not_every_step(capsys: pytest.CaptureFixture[str]) -> None:

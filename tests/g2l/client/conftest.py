@@ -1,11 +1,16 @@
-"""A scripted service, and a client of it."""
+"""A scripted service, and both clients of it."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from g2l.client import Client
+from g2l.client import AsyncClient, Client
+from tests.g2l.client.driving import driven
 from tests.g2l.client.scripted import Scripted, scripted
+
+Connect = Callable[..., Client]
 
 
 @pytest.fixture
@@ -14,7 +19,27 @@ def service() -> Iterator[Scripted]:
         yield service
 
 
+@pytest.fixture(params=["sync", "async"])
+def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
+    """Makes clients; closed at the end."""
+    made: list[Client] = []
+    loop = asyncio.new_event_loop()
+
+    def make(*args: Any, **options: Any) -> Client:
+        if request.param == "sync":
+            made.append(Client(*args, **options))
+        else:
+            made.append(driven(AsyncClient(*args, **options), loop))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+
+
 @pytest.fixture
-def client(service: Scripted) -> Iterator[Client]:
-    with Client(service.url, api_key="g2l_secret", timeout=5) as client:
-        yield client
+def client(service: Scripted, connect: Connect) -> Client:
+    return connect(service.url, api_key="g2l_secret", timeout=5, retry_for=10.0)

@@ -112,7 +112,7 @@ def test_nothing_is_left_of_what_does_not_exist(client: Client, service: Scripte
 
 def test_labels_that_are_cut_begin_again(client: Client, service: Scripted, tmp_path: Path) -> None:
     service.in_turn(Answer(b"a,b\n1,2\n", cut_after=4), Answer(b"a,b\n1,2\n"))
-    path = client.labelings.save_labels("lab_1", tmp_path / "labels.csv", "csv")
+    path = client.labelings.labels("lab_1").save(tmp_path / "labels.csv")
     assert path.read_bytes() == b"a,b\n1,2\n"
     assert service.seen[0].path == "/v1/labelings/lab_1/labels?format=csv"
     assert list(tmp_path.iterdir()) == [path]

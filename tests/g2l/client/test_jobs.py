@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from g2l.client import Client, Job, JobFailedError, Problem, UnreachableError, WaitTimeoutError
-from g2l.client.events import Event, parse
-from g2l.client.values import FieldError
+from g2l.client import Client, JobFailedError, NotMadeError, Problem, UnreachableError, WaitTimeoutError
+from g2l.client.events import Event, Parser
+from g2l.client.job_answers import JobAnswer
+from g2l.client.values import FieldError, read
+from tests.g2l.client.conftest import Connect
 from tests.g2l.client.scripted import Answer, Scripted, as_json
 
 
@@ -20,7 +22,8 @@ def body(state: str, **more: Any) -> dict[str, Any]:
 
 
 def test_a_job_as_a_value() -> None:
-    job = Job.from_json(
+    job: JobAnswer = read(
+        JobAnswer,
         body(
             "succeeded",
             started_at="2026-11-24T10:00:00Z",
@@ -28,7 +31,7 @@ def test_a_job_as_a_value() -> None:
             result={"kind": "model", "id": "mdl_1", "href": "/v1/models/mdl_1"},
             children=["job_2"],
             a_later_field=1,
-        )
+        ),
     )
     assert job.finished
     assert job.seconds == 2.5
@@ -37,7 +40,7 @@ def test_a_job_as_a_value() -> None:
     assert job.progress is not None
     assert (job.progress.done, job.progress.total, job.progress.unit) == (1, 2, "epochs")
     assert job.children == ("job_2",)
-    assert job.body["a_later_field"] == 1
+    assert job["a_later_field"] == 1
 
 
 def test_waiting_ends_with_the_job(client: Client, service: Scripted) -> None:
@@ -73,13 +76,56 @@ def test_waiting_can_end_before_the_job(client: Client, service: Scripted) -> No
     assert caught.value.job.state == "running"
 
 
-def test_result_is_what_the_job_names(client: Client, service: Scripted) -> None:
-    service.in_turn(as_json({"id": "mdl_1"}))
-    job = Job.from_json(
-        body("succeeded", result={"kind": "model", "id": "mdl_1", "href": "/v1/models/mdl_1"})
-    )
-    assert client.jobs.result(job) == {"id": "mdl_1"}
-    assert service.seen[0].path == "/v1/models/mdl_1"
+def test_a_job_knows_what_it_made(client: Client, service: Scripted) -> None:
+    made = {"kind": "model", "id": "mdl_1", "href": "/v1/models/mdl_1"}
+    service.in_turn(as_json(body("succeeded", result=made)), as_json({"id": "mdl_1", "arch": "resnet-tiny"}))
+    model = client.jobs.get("job_1").resource()
+    assert (model.id, model.arch) == ("mdl_1", "resnet-tiny")
+    assert service.seen[1].path == "/v1/models/mdl_1"
+
+
+def test_a_job_that_is_not_over_has_made_nothing(client: Client, service: Scripted) -> None:
+    service.in_turn(as_json(body("running")))
+    with pytest.raises(NotMadeError, match="job_1 is running; wait for it first"):
+        client.jobs.get("job_1").resource()
+
+
+def test_a_job_is_waited_for_with_its_progress(
+    client: Client, service: Scripted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    over = body("succeeded", stage="save")
+    service.in_turn(as_json(body("queued")), as_json(body("running", stage="train")), as_json(over))
+    assert client.jobs.get("job_1").wait(progress=True).state == "succeeded"
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "pretraining: train, 1/2 epochs"
+    assert told[1].startswith("pretraining: done after ")
+
+
+def test_a_pipeline_shows_its_stages(
+    client: Client, service: Scripted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = {
+        "/v1/jobs/job_1": body("succeeded", kind="pipeline", children=["job_2", "job_3"]),
+        "/v1/jobs/job_2": body("succeeded", kind="labeling"),
+        "/v1/jobs/job_3": body("succeeded", kind="transfer", spec={"model_id": None}),
+    }
+    service.answer = lambda seen: as_json(jobs[seen.path.partition("?")[0]])
+    client.jobs.wait("job_1", progress=True)
+    told = [line.partition(" after")[0] for line in capsys.readouterr().err.splitlines()]
+    assert told == ["labeling: done", "from scratch: done"]
+
+
+def test_an_interrupt_says_that_the_job_goes_on(
+    client: Client, service: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    service.in_turn(as_json(body("running")))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        client.jobs.wait("job_1", on_update=interrupt)
+    assert "job_1 goes on in the service" in caught.value.__notes__[0]
+    assert [seen.method for seen in service.seen] == ["GET"]
 
 
 def test_events_are_taken_up_again_after_a_cut(client: Client, service: Scripted) -> None:
@@ -94,9 +140,9 @@ def test_events_are_taken_up_again_after_a_cut(client: Client, service: Scripted
     assert [seen.headers.get("last-event-id") for seen in service.seen] == [None, "1"]
 
 
-def test_events_give_up_on_a_service_that_is_gone(service: Scripted) -> None:
-    with Client("http://127.0.0.1:1") as gone, pytest.raises(UnreachableError):
-        list(gone.jobs.events("job_1"))
+def test_events_give_up_on_a_service_that_is_gone(connect: Connect) -> None:
+    with pytest.raises(UnreachableError):
+        list(connect("http://127.0.0.1:1").jobs.events("job_1"))
 
 
 def test_event_streams_are_parsed_as_the_standard_says() -> None:
@@ -112,7 +158,11 @@ def test_event_streams_are_parsed_as_the_standard_says() -> None:
         "",
         "data: half",
     ]
-    assert list(parse(lines)) == [Event("7", "state", {"a": 1}), Event("", "message", {})]
+    parser = Parser()
+    assert [event for line in lines if (event := parser.feed(line))] == [
+        Event("7", "state", {"a": 1}),
+        Event("", "message", {}),
+    ]
 
 
 def test_cancel_and_retry_post(client: Client, service: Scripted) -> None:

@@ -1,0 +1,154 @@
+"""Models: train, import, fetch and load them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any, Unpack
+
+from g2l.client import folders
+from g2l.client.aio.downloads import download
+from g2l.client.aio.jobs import AsyncJob
+from g2l.client.aio.resources import AsyncResources
+from g2l.client.aio.uploads import post_form
+from g2l.client.answers import ModelAnswer
+from g2l.client.errors import ApiError
+from g2l.client.forms import Form, OnProgress, Source
+from g2l.client.messages import Message, segment
+from g2l.client.packing import default_name, is_visible
+from g2l.client.requests import TrainModelSpec
+from g2l.client.values import JsonObject, Problem, read
+from g2l.client.waiting import async_call
+
+OnFile = Callable[[str, int, int], None]  # file, bytes that are here, bytes in all
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsyncModel(ModelAnswer):
+    """A model, what it was trained on and how that went; `load` gives its network."""
+
+    models: "AsyncModels" = field(repr=False, compare=False)
+
+    async def load(self, *, on_progress: OnFile | None = None) -> Any:
+        """Its network, as `transformers.AutoModel` loads it; as `AsyncModels.load`."""
+        return await self.models.load(self, on_progress=on_progress)
+
+    async def download(
+        self, folder: str | PathLike[str] | None = None, *, on_progress: OnFile | None = None
+    ) -> Path:
+        """Fetch its folder; as `AsyncModels.pull`."""
+        return await self.models.pull(self, folder, on_progress=on_progress)
+
+    async def card(self) -> str:
+        """Its card, in Markdown."""
+        return await self.models.card(self.id)
+
+
+class AsyncModels(AsyncResources[AsyncModel]):
+    """Source models, fine-tuned ones, and imports."""
+
+    path = "/v1/models"
+    kind = "model"
+
+    def read(self, body: JsonObject) -> AsyncModel:
+        """The model that a JSON object spells."""
+        return read(AsyncModel, body, models=self)
+
+    async def train(self, **fields: Unpack[TrainModelSpec]) -> AsyncJob[AsyncModel]:
+        """Ask for a source model.
+
+        Args:
+            fields: of `TrainModelSpec`, such as `labeling_id` and `epochs`; what is not given, the service
+                fills in.
+        """
+        return await self._ask(fields)
+
+    async def import_folder(
+        self, path: str | PathLike[str], name: str | None = None, *, on_progress: OnProgress | None = None
+    ) -> AsyncJob[AsyncModel]:
+        """Send a model in the Hugging Face layout: its folder, or a zip or tar of that.
+
+        Args:
+            path: the folder or archive.
+            name: of the model; by default that of the path.
+            on_progress: called with the bytes sent and all bytes.
+
+        Returns:
+            The job that imports it.
+
+        Raises:
+            PackingError: the path cannot be sent.
+        """
+        source = Path(path)
+        form = Form(Source.of(source, is_visible), {"name": name or default_name(source)}, on_progress)
+        return self._jobs.read(await post_form(self._transport, self.path, form))
+
+    async def find(self, id_or_name: str) -> AsyncModel:
+        """The model of an id, or the newest of a name.
+
+        Raises:
+            ApiError: there is none (404).
+        """
+        if id_or_name.startswith("mdl_"):
+            return await self.get(id_or_name)
+        async for newest in self.list(name=id_or_name):
+            return newest
+        detail = f"no model is named {id_or_name!r}; `g2l models list` shows all"
+        raise ApiError(Problem("/problems/not-found", "There is no such resource", 404, detail))
+
+    async def pull(
+        self,
+        model: AsyncModel | str,
+        folder: str | PathLike[str] | None = None,
+        *,
+        on_progress: OnFile | None = None,
+    ) -> Path:
+        """Fetch a model's folder, which `transformers` loads with no code of ours.
+
+        Files that are there already are replaced one by one, each when its last byte has been checked.
+
+        Args:
+            model: the model, or its id, or a name, of which the newest is taken.
+            folder: where to put it; by default one of the model's name (or id) in the working folder.
+            on_progress: called with the file, the bytes that are here, and all bytes.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ApiError, UnreachableError, DigestError: as `downloads.download`.
+        """
+        found = await self.find(model) if isinstance(model, str) else model
+        out = folders.own_folder(found) if folder is None else Path(folder)
+        for file in folders.files(found):
+            await self.download(found.id, file, out / file, on_progress=on_progress)
+        return out
+
+    async def load(self, model: AsyncModel | str, *, on_progress: OnFile | None = None) -> Any:
+        """A model's network, as `transformers.AutoModel` loads it.
+
+        Its files are kept below ``G2L_CACHE`` (else ``~/.cache/g2l``), so they are fetched once; raises as
+        `pull`, too.
+
+        Raises:
+            MissingPackageError: transformers or torch is not installed.
+        """
+        folders.loaders()
+        found = await self.find(model) if isinstance(model, str) else model
+        out = folders.cache_folder(found)
+        for file in folders.files(found):
+            if not (out / file).exists():  # what has its name was checked
+                await self.download(found.id, file, out / file, on_progress=on_progress)
+        return await async_call(folders.load, out)
+
+    async def download(
+        self, id_: str, file: str, destination: str | PathLike[str], *, on_progress: OnFile | None = None
+    ) -> Path:
+        """Fetch one file of a model's folder; raises as `pull`."""
+        path = f"{self._of(id_)}/files/{'/'.join(map(segment, file.split('/')))}"
+        on_bytes = None if on_progress is None else lambda here, total: on_progress(file, here, total)
+        return await download(self._transport, path, Path(destination), on_bytes=on_bytes)
+
+    async def card(self, id_: str) -> str:
+        """The model's card, in Markdown."""
+        return (await self._transport.request(Message("GET", f"{self._of(id_)}/card"))).text

@@ -1,0 +1,261 @@
+"""What can be asked of every resource, and of each kind of its own."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import ClassVar, Generic, TypeVar, Unpack
+
+from g2l.client.aio.jobs import AsyncJob, AsyncJobs
+from g2l.client.aio.labels import AsyncLabels
+from g2l.client.aio.transport import AsyncTransport
+from g2l.client.aio.uploads import post_form
+from g2l.client.answers import (
+    AnchorSet,
+    Dataset,
+    Embedder,
+    Forecast,
+    Item,
+    LabelingAnswer,
+    Pipeline,
+    Transfer,
+)
+from g2l.client.forms import Form, OnProgress, Source
+from g2l.client.messages import Message, segment
+from g2l.client.packing import default_name, is_image
+from g2l.client.requests import (
+    AnchorSetSpec,
+    ForecastSpec,
+    GeometryLabelingSpec,
+    KMeansLabelingSpec,
+    PipelineSpec,
+    ShuffledLabelingSpec,
+    TransferSpec,
+)
+from g2l.client.values import JsonObject, read
+
+T = TypeVar("T")
+
+
+class AsyncResources(Generic[T]):
+    """One kind of resource: list them, read one, delete one."""
+
+    path: ClassVar[str]
+    kind: ClassVar[str]
+
+    def __init__(self, transport: AsyncTransport, jobs: AsyncJobs) -> None:
+        self._transport = transport
+        self._jobs = jobs
+        jobs.readers[self.kind] = self.read
+
+    async def get(self, id_: str) -> T:
+        """One resource.
+
+        Raises:
+            ApiError: there is none with this id (404).
+        """
+        return self.read(await self._transport.get(self._of(id_)))
+
+    async def list(self, **filters: str | int | None) -> AsyncIterator[T]:
+        """All of them, newest first, fetched page by page as they are used."""
+        async for body in self._transport.items(self.path, filters):
+            yield self.read(body)
+
+    async def delete(self, id_: str) -> None:
+        """Delete one.
+
+        Raises:
+            ApiError: there is none (404), or others need it (409, naming them).
+        """
+        await self._transport.request(Message("DELETE", self._of(id_)))
+
+    def read(self, body: JsonObject) -> T:
+        """The resource that a JSON object spells."""
+        raise NotImplementedError
+
+    async def _ask(self, body: object) -> AsyncJob[T]:
+        return self._jobs.read(await self._transport.post(self.path, body))
+
+    def _of(self, id_: str) -> str:
+        return f"{self.path}/{segment(id_)}"
+
+
+class AsyncDatasets(AsyncResources[Dataset]):
+    """Images (or embeddings) that were taken in."""
+
+    path = "/v1/datasets"
+    kind = "dataset"
+
+    def read(self, body: JsonObject) -> Dataset:
+        """The dataset that a JSON object spells."""
+        return read(Dataset, body)
+
+    async def upload(
+        self,
+        path: str | PathLike[str],
+        name: str | None = None,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> AsyncJob[Dataset]:
+        """Send an archive, or a folder, of which the images are packed on the way.
+
+        Args:
+            path: an archive of a kind that the service reads, or a folder; a folder of a class gives labels.
+            name: of the dataset; by default that of the path.
+            on_progress: called with the bytes sent and all bytes.
+
+        Returns:
+            The job that takes it in.
+
+        Raises:
+            PackingError: the path cannot be sent.
+        """
+        source = Path(path)
+        form = Form(Source.of(source, is_image), {"name": name or default_name(source)}, on_progress)
+        return self._jobs.read(await post_form(self._transport, self.path, form))
+
+    async def take_in(self, uri: str, name: str) -> AsyncJob[Dataset]:
+        """Have the service read images from where they lie, as in ``file:///data/pool``."""
+        return await self._ask({"name": name, "uri": uri})
+
+    async def items(self, id_: str) -> AsyncIterator[Item]:
+        """The items of a dataset, with their labels."""
+        async for body in self._transport.items(f"{self._of(id_)}/items"):
+            yield read(Item, body)
+
+
+class AsyncEmbedders(AsyncResources[Embedder]):
+    """What can turn images into vectors."""
+
+    path = "/v1/embedders"
+    kind = "embedder"
+
+    def read(self, body: JsonObject) -> Embedder:
+        """The embedder that a JSON object spells."""
+        return read(Embedder, body)
+
+
+class AsyncAnchorSets(AsyncResources[AnchorSet]):
+    """Named anchors in one embedding with one metric."""
+
+    path = "/v1/anchor-sets"
+    kind = "anchor-set"
+
+    def read(self, body: JsonObject) -> AnchorSet:
+        """The anchor set that a JSON object spells."""
+        return read(AnchorSet, body)
+
+    async def create(self, **fields: Unpack[AnchorSetSpec]) -> AsyncJob[AnchorSet]:
+        """Ask for an anchor set, of given anchors or of discovered ones.
+
+        Args:
+            fields: of `AnchorSetSpec`; what is not given, the service fills in.
+        """
+        return await self._ask(fields)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsyncLabeling(LabelingAnswer):
+    """A pseudo-label for every item of a dataset, summed up; `labels` has each."""
+
+    labelings: "AsyncLabelings" = field(repr=False, compare=False)
+
+    def labels(self) -> AsyncLabels:
+        """The labels, streamed, or as a table."""
+        return self.labelings.labels(self.id)
+
+
+class AsyncLabelings(AsyncResources[AsyncLabeling]):
+    """Pseudo-labels for the items of datasets."""
+
+    path = "/v1/labelings"
+    kind = "labeling"
+
+    def read(self, body: JsonObject) -> AsyncLabeling:
+        """The labeling that a JSON object spells."""
+        return read(AsyncLabeling, body, labelings=self)
+
+    async def create(self, **fields: Unpack[GeometryLabelingSpec]) -> AsyncJob[AsyncLabeling]:
+        """Ask for a labeling by the anchors around each image.
+
+        Args:
+            fields: of `GeometryLabelingSpec`; what is not given, the service fills in.
+        """
+        return await self._ask(fields)
+
+    async def k_means(self, **fields: Unpack[KMeansLabelingSpec]) -> AsyncJob[AsyncLabeling]:
+        """Ask for a control: a labeling by k-means clusters.
+
+        Args:
+            fields: of `KMeansLabelingSpec`; what is not given, the service fills in.
+        """
+        return await self._ask({"method": "k-means", **fields})
+
+    async def shuffled(self, **fields: Unpack[ShuffledLabelingSpec]) -> AsyncJob[AsyncLabeling]:
+        """Ask for a control: the labels of a labeling, dealt out at random.
+
+        Args:
+            fields: of `ShuffledLabelingSpec`; what is not given, the service fills in.
+        """
+        return await self._ask({"method": "shuffled", **fields})
+
+    def labels(self, id_: str) -> AsyncLabels:
+        """The labels of a labeling, streamed, or as a table."""
+        return AsyncLabels(self._transport, f"{self._of(id_)}/labels")
+
+
+class AsyncTransfers(AsyncResources[Transfer]):
+    """Sources fine-tuned on targets, and their measured errors."""
+
+    path = "/v1/transfers"
+    kind = "transfer"
+
+    def read(self, body: JsonObject) -> Transfer:
+        """The transfer that a JSON object spells."""
+        return read(Transfer, body)
+
+    async def create(self, **fields: Unpack[TransferSpec]) -> AsyncJob[Transfer]:
+        """Ask for a source to be fine-tuned on a target, and measured.
+
+        Args:
+            fields: of `TransferSpec`; what is not given, the service fills in.
+        """
+        return await self._ask(fields)
+
+
+class AsyncForecasts(AsyncResources[Forecast]):
+    """How well sources will do on a target, before any transfer."""
+
+    path = "/v1/forecasts"
+    kind = "forecast"
+
+    def read(self, body: JsonObject) -> Forecast:
+        """The forecast that a JSON object spells."""
+        return read(Forecast, body)
+
+    async def create(self, **fields: Unpack[ForecastSpec]) -> AsyncJob[Forecast]:
+        """Ask for sources to be ranked for a target.
+
+        Args:
+            fields: of `ForecastSpec`; what is not given, the service fills in.
+        """
+        return await self._ask(fields)
+
+
+class AsyncPipelines(AsyncResources[Pipeline]):
+    """The whole main job in one request."""
+
+    path = "/v1/pipelines"
+    kind = "pipeline"
+
+    def read(self, body: JsonObject) -> Pipeline:
+        """The pipeline that a JSON object spells."""
+        return read(Pipeline, body)
+
+    async def create(self, **fields: Unpack[PipelineSpec]) -> AsyncJob[Pipeline]:
+        """Ask for the whole main job.
+
+        Args:
+            fields: of `PipelineSpec`; what is not given, the service fills in.
+        """
+        return await self._ask(fields)

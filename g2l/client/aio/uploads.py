@@ -1,0 +1,25 @@
+"""Uploads: streamed, sent again from their beginning where the connection breaks, their digest compared."""
+
+from g2l.client.aio.transport import AsyncTransport
+from g2l.client.errors import DigestError
+from g2l.client.forms import Form
+from g2l.client.messages import Message
+from g2l.client.values import JsonObject
+
+PATIENCE = 600.0  # the answer comes when the service has stored and digested the whole body
+
+
+async def post_form(transport: AsyncTransport, path: str, form: Form) -> JsonObject:
+    """Send a form; the job that answers.
+
+    Raises:
+        ApiError, UnreachableError: as of any request.
+        DigestError: the service received other bytes than were read here; the job is told to stop.
+    """
+    message = Message("POST", path, headers=form.headers, chunks=form.chunks, patience=PATIENCE)
+    job = await transport.json(message)
+    received = (job.get("spec") or {}).get("upload") or {}
+    if received.get("sha256", form.sha256) != form.sha256:
+        await transport.post(f"/v1/jobs/{job['id']}/cancel")
+        raise DigestError(f"{transport.url}{path}", form.sha256, received["sha256"])
+    return job

@@ -1,0 +1,319 @@
+"""What the service tells, as values; their `body` is the whole answer.
+
+Written by scripts/client_types.py from the service's schemas; change those, then `make client`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from g2l.client.values import Answer, JsonObject, Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy(Answer):
+    """A share of the test images, with its interval."""
+
+    value: float | None
+    low: float
+    high: float
+    level: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchorSet(Answer):
+    """Named anchors in one embedding; distances are None in lists, and above 256 anchors."""
+
+    id: str
+    name: str | None
+    created_at: datetime
+    job_id: str
+    spec: JsonObject
+    seconds: float | None
+    images_per_second: float | None
+    embedder_id: str
+    metric: str
+    k: int
+    names: tuple[str, ...]
+    squared_distances: tuple[tuple[float, ...], ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCount(Answer):
+    """A class and its number of items."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected(Answer):
+    """A file that was left out, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits(Answer):
+    """Items on each side; `derived` if the archive has no such sides and they were drawn."""
+
+    train: int
+    test: int
+    derived: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSize(Answer):
+    """The shortest and the longest side in pixels."""
+
+    min: int
+    max: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(Answer):
+    """Images or embeddings, packed."""
+
+    id: str
+    name: str
+    kind: str
+    n_items: int
+    n_rejected: int
+    rejected: tuple[Rejected, ...]
+    classes: tuple[ClassCount, ...]
+    splits: Splits
+    image_size: ImageSize | None
+    channels: int
+    dtype: str
+    sha256: str
+    bytes: int
+    created_at: datetime
+    job_id: str
+    spec: JsonObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedder(Answer):
+    """Something that turns images into vectors."""
+
+    id: str
+    name: str | None
+    kind: str
+    source: str
+    default: bool
+    about: str
+    dim: int | None
+    channels: int | None
+    created_at: datetime | None
+    job_id: str | None
+    spec: JsonObject | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile(Answer):
+    """A file of a model's folder."""
+
+    path: str
+    sha256: str
+    bytes: int
+    href: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceForecast(Answer):
+    """What is expected of one source."""
+
+    model_id: str
+    divergence: float | None
+    expected_accuracy: Accuracy
+    rank: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast(Answer):
+    """Expected target accuracy of candidate sources."""
+
+    id: str
+    name: str | None
+    created_at: datetime
+    job_id: str
+    spec: JsonObject
+    seconds: float | None
+    images_per_second: float | None
+    dataset_id: str
+    sources: tuple[SourceForecast, ...]
+    n_past_transfers: int
+    n_past_targets: int
+    calibrated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PseudoLabel(Answer):
+    """What a labeling says of an item."""
+
+    labeling_id: str
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item(Answer):
+    """One image or vector of a dataset."""
+
+    item_id: int
+    path: str
+    label: str | None
+    split: str | None
+    width: int | None
+    height: int | None
+    pseudo_labels: tuple[PseudoLabel, ...]
+    image: str | None
+    thumbnail: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress(Answer):
+    """How far the present stage is."""
+
+    done: int
+    total: int | None
+    unit: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(Answer):
+    """What a job made."""
+
+    kind: str
+    id: str
+    href: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFields(Answer):
+    """A piece of work, and how it is going."""
+
+    id: str
+    kind: str
+    state: str
+    stage: str | None
+    progress: Progress
+    eta_seconds: float | None
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: Problem | None
+    result: Result | None
+    parent_id: str | None
+    children: tuple[str, ...]
+    spec: JsonObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelingAnswer(Answer):
+    """A pseudo-label for every item of a dataset, summed up."""
+
+    id: str
+    name: str | None
+    created_at: datetime
+    job_id: str
+    spec: JsonObject
+    seconds: float | None
+    images_per_second: float | None
+    method: str
+    dataset_id: str
+    anchor_set_id: str | None
+    embedder_id: str
+    n_items: int
+    n_classes: int
+    classes: tuple[ClassCount, ...]
+    entropy: float
+    degenerate_share: float
+    margin_quantiles: JsonObject | None
+    report: JsonObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelAnswer(Answer):
+    """A folder in the Hugging Face layout."""
+
+    id: str
+    name: str | None
+    created_at: datetime
+    job_id: str
+    spec: JsonObject
+    seconds: float | None
+    images_per_second: float | None
+    role: str
+    revision: int
+    arch: str
+    image_size: int
+    channels: int
+    dim: int
+    n_outputs: int
+    parameters: int
+    dataset_id: str | None
+    labeling_id: str | None
+    parent_model_id: str | None
+    third_party_weights: bool
+    metrics: JsonObject
+    files: tuple[ModelFile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round(Answer):
+    """What one of the earlier rounds has made."""
+
+    anchor_set_id: str
+    labeling_id: str
+    model_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline(Answer):
+    """What a pipeline has made so far; None until made. Of several rounds, the last stands at the top."""
+
+    id: str
+    job_id: str
+    name: str | None
+    state: str
+    dataset_id: str
+    anchor_set_id: str | None
+    labeling_id: str | None
+    model_id: str | None
+    forecast_id: str | None
+    scratch_transfer_id: str | None
+    transfer_id: str | None
+    rounds: tuple[Round, ...]
+    created_at: datetime
+    spec: JsonObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer(Answer):
+    """A source fine-tuned on a target, and its measured error."""
+
+    id: str
+    name: str | None
+    created_at: datetime
+    job_id: str
+    spec: JsonObject
+    seconds: float | None
+    images_per_second: float | None
+    dataset_id: str
+    model_id: str | None
+    base_model_id: str
+    arch: str
+    label_budget: int | None
+    epochs: int
+    seed: int
+    accuracy: Accuracy
+    scratch_accuracy: Accuracy | None
+    balanced_accuracy: float
+    macro_f1: float
+    per_class: tuple[JsonObject, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    learning_curve: tuple[JsonObject, ...]
+    learning_rate: float | None
+    divergence: float | None
+    knn_accuracy: float | None

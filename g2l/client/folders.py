@@ -1,0 +1,54 @@
+"""Where a model's files go on this machine, and how they are loaded from there."""
+
+import hashlib
+import os
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from g2l.client.answers import ModelAnswer
+from g2l.client.errors import ApiError
+from g2l.client.extras import needed
+from g2l.client.values import Problem
+
+WEIGHTS = "model.safetensors"
+
+
+def cache_folder(model: ModelAnswer) -> Path:
+    """A folder for exactly these files: ``$G2L_CACHE``, else ``~/.cache/g2l``, then their digest."""
+    content = "".join(f"{file.sha256} {file.path}\n" for file in sorted(model.files, key=lambda f: f.path))
+    home = os.environ.get("G2L_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "g2l"
+    return Path(home).expanduser() / "models" / hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def own_folder(model: ModelAnswer) -> Path:
+    """One of the model's name (or id) in the working folder."""
+    return Path(str(model.name or model.id).replace("/", "-"))
+
+
+def files(model: ModelAnswer) -> list[str]:
+    """The paths of a model's files, the weights last: where they are, all is.
+
+    Raises:
+        ApiError: a path leads out of the folder.
+    """
+    for file in model.files:
+        path = PurePosixPath(file.path)
+        if path.is_absolute() or ".." in path.parts:
+            title = "The service names a file outside of the folder"
+            raise ApiError(Problem("about:blank", title, detail=file.path))
+    return sorted((file.path for file in model.files), key=lambda path: path == WEIGHTS)
+
+
+def load(folder: Path) -> Any:
+    """The network in a folder, as `transformers.AutoModel` loads it.
+
+    Raises:
+        MissingPackageError: transformers or torch is not installed.
+    """
+    transformers, _ = loaders()
+    return transformers.AutoModel.from_pretrained(folder)
+
+
+def loaders() -> tuple[Any, ...]:
+    """The libraries that load a model; raises as `load`."""
+    return needed("model.load", "transformers", "torch")

@@ -1,0 +1,77 @@
+# Written by scripts/sync_client.py from g2l/client/aio/labels.py; edit that, then `make client`.
+"""The labels of a labeling: one by one, as a table, or in a file."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from g2l.client.errors import UnreachableError
+from g2l.client.extras import needed
+from g2l.client.messages import Message, reason
+from g2l.client.sync.downloads import save
+from g2l.client.sync.transport import Transport, lines
+from g2l.client.values import JsonObject
+from g2l.client.waiting import call
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+
+class Labels:
+    """The labels of one labeling; iterating over them streams one object an item."""
+
+    def __init__(self, transport: Transport, path: str) -> None:
+        self._transport = transport
+        self._path = path
+
+    def __iter__(self) -> Iterator[JsonObject]:
+        """Each label as it comes: `item_id`, `path`, `label`, `class_id`, `anchors`, `full`, `margin`, ….
+
+        Raises:
+            UnreachableError: the connection was cut; begin again, or save them to a file.
+        """
+        message = Message("GET", self._path, {"format": "jsonl"}, streamed=True)
+        try:
+            with self._transport.answer(message) as answer:
+                for line in lines(answer):
+                    yield json.loads(line)
+        except httpx.TransportError as error:
+            raise UnreachableError(self._transport.url, reason(error)) from error
+
+    def save(self, path: str | PathLike[str], format_: str | None = None) -> Path:
+        """Write them to a file, as `jsonl`, `csv` or `parquet`: by default what the file's name ends with.
+
+        A connection that is cut is begun anew; the file is there whole, or not at all.
+        """
+        out = Path(path)
+        chosen = format_ or out.suffix.removeprefix(".").lower()
+        return save(self._transport, self._path, out, params={"format": chosen})
+
+    def to_arrow(self) -> "pyarrow.Table":
+        """All of them as one Arrow table, the soft targets too.
+
+        Raises:
+            MissingPackageError: pyarrow is not installed.
+        """
+        (parquet,) = needed("to_arrow", "pyarrow.parquet")
+        return self._table(parquet)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """All of them as one data frame, the soft targets too.
+
+        Raises:
+            MissingPackageError: pandas or pyarrow is not installed.
+        """
+        parquet, _ = needed("to_pandas", "pyarrow.parquet", "pandas")
+        return (self._table(parquet)).to_pandas()
+
+    def _table(self, parquet: Any) -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            path = self.save(Path(folder) / "labels.parquet")
+            return call(parquet.read_table, path)
