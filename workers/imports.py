@@ -114,7 +114,7 @@ def _members(archive: Path) -> Iterator[tuple[str, Callable[[int], bytes]]]:
 
 def _lay_out(job: ActiveJob[ImportModelSpec], found: Any, folder: Path, origin: dict[str, Any]) -> None:
     from g2l.nn.folders import CONFIG, PREPROCESSOR
-    from g2l.nn.models import load_preprocessing, processor_config
+    from g2l.nn.processors import load_preprocessing, processor_config
 
     folder.mkdir()
     for file in found.files:

@@ -114,10 +114,13 @@ def load_embedder(folder: Path) -> Embedder:
         NotAnEmbedderError: the folder holds neither.
         NotAModelFolderError, PickledWeightsError, RemoteCodeError, UnsupportedModelError,
         ForeignWeightsError: see `load_model`.
+        NotAnOnnxFileError, UnsuitableNetworkError: see `import_onnx`.
     """
     from g2l.nn.identity import Identity  # these modules import this one
     from g2l.nn.model_embedder import ModelEmbedder
+    from g2l.nn.onnx_embedder import OnnxEmbedder
     from g2l.nn.patch_kmeans import PatchKMeans
+    from g2l.nn.side_by_side import SideBySide
 
     if not (folder / EMBEDDER).exists():
         return ModelEmbedder.of_folder(folder)
@@ -127,7 +130,11 @@ def load_embedder(folder: Path) -> Embedder:
             return Identity(settings["dim"])
         case "patch-kmeans":
             return PatchKMeans.load(folder, flips=settings["flips"])
-        case ("model" | "anchor-network") as kind:
+        case "onnx":
+            return OnnxEmbedder.load(folder)
+        case "side-by-side":
+            return SideBySide.load(folder)
+        case ("model" | "anchor-network" | "self-supervised") as kind:
             return ModelEmbedder.of_folder(folder / MODEL, flips=settings["flips"], kind=kind)
         case other:
             raise NotAnEmbedderError(f"got an embedder of kind {other!r}; this version does not know it")

@@ -1,4 +1,4 @@
-"""Networks as embedders: any image model folder, and one trained on the anchors' own labels."""
+"""Networks as embedders: any image model folder, one trained on the anchors' labels, one on no labels."""
 
 from pathlib import Path
 
@@ -13,7 +13,15 @@ from g2l.nn.heads import pooled
 from g2l.nn.images import Images, Preprocessing, require_images
 from g2l.nn.models import load_model, save_network
 from g2l.nn.pretrain import pretrain
+from g2l.nn.randomness import numpy_generator
+from g2l.nn.self_supervised import pretrain_self_supervised
 from g2l.nn.zoo import DEFAULT_ARCHITECTURE
+
+# The built-in recipe without labels: minutes on two cores, however large the pool.
+FITTING_IMAGES = 10_000
+FITTING_LOOKS = 200_000  # images times epochs
+MOST_EPOCHS = 40
+FITTING_BATCH = 256
 
 
 class ModelEmbedder:
@@ -117,9 +125,53 @@ def fit_anchor_network(
         epochs=epochs,
         image_size=image_size,
         seed=seed,
-        balanced=True,  # anchors' datasets differ in size
+        balance="sampling",  # anchors' datasets differ in size
         augmentation=augmentation,
         on_progress=on_progress,
         checkpoint=checkpoint,
     )
     return ModelEmbedder(trained.model, trained.preprocessing, flips=flips, kind="anchor-network")
+
+
+def fit_self_supervised(
+    images: Images,
+    *,
+    seed: int,
+    augmentation: Augmentation = "crop",
+    flips: bool = False,
+    on_progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> ModelEmbedder:
+    """Train a small network without labels, and embed by its pooled responses.
+
+    The recipe is bounded: at most `FITTING_IMAGES` images and `MOST_EPOCHS` epochs, and about `FITTING_LOOKS`
+    images in all.
+
+    Args:
+        images: (N, H, W, C) uint8 or uint16, unlabelled.
+        seed: decides the images and the training.
+        augmentation: how views may be moved, see `g2l.nn.views.view`.
+        flips: average the responses of an image and its mirror image.
+        on_progress: called with images done and in all.
+        checkpoint: of the training.
+
+    Returns:
+        the embedder.
+
+    Raises:
+        see `pretrain_self_supervised`.
+    """
+    require_images(images)
+    if len(images) > FITTING_IMAGES:
+        picked = numpy_generator(seed, 12).choice(len(images), FITTING_IMAGES, replace=False)
+        images = images[np.sort(picked)]
+    trained = pretrain_self_supervised(
+        images,
+        epochs=min(MOST_EPOCHS, -(-FITTING_LOOKS // len(images))),
+        batch_size=FITTING_BATCH,
+        seed=seed,
+        augmentation=augmentation,
+        on_progress=on_progress,
+        checkpoint=checkpoint,
+    )
+    return ModelEmbedder(trained.model, trained.preprocessing, flips=flips, kind="self-supervised")

@@ -1,7 +1,7 @@
 """Models as folders in the Hugging Face layout: saved so that stock transformers loads them, and loaded."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +14,16 @@ from transformers import AutoConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from g2l.nn.folders import (
-    PREPROCESSOR,
     ForeignWeightsError,
-    NotAModelFolderError,
     UnsupportedModelError,
     model_class,
-    read_json,
     require_model_folder,
     stored_weights,
 )
+from g2l.nn.heads import body
 from g2l.nn.images import Preprocessing
+from g2l.nn.processors import load_preprocessing, save_preprocessing
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # if a folder names none
-IMAGENET_SIDE = 224
-BILINEAR = 2  # Pillow's number for it
 NAMED_TENSORS = 5  # in an error
 MOST_MISSING = 1.5  # times the stored weights; a pooler may be missing, and no more
 
@@ -71,13 +67,15 @@ def save_model(
 ) -> None:
     """Write a model that `AutoModelForImageClassification` and `AutoImageProcessor` load as they are.
 
+    A body without classifier is one for `AutoModel`.
+
     The same weights give the same bytes: safetensors orders several metadata entries at random, so its only
     entry is the format, and where the model comes from is in provenance.json.
 
     Args:
         folder: made if it is not there.
-        model: an image classifier.
-        labels: a name for each output, unique.
+        model: an image classifier, or a body.
+        labels: a name for each output, unique; none for a body.
         preprocessing: what its input goes through.
         card: text of README.md; see `g2l.nn.cards.model_card`.
         provenance: JSON-like content of provenance.json.
@@ -85,13 +83,14 @@ def save_model(
     Raises:
         ValueError: the labels are not as many as the outputs, or repeat.
     """
-    if len(labels) != model.config.num_labels or len(set(labels)) != len(labels):
+    outputs = 0 if body(model) is model else model.config.num_labels
+    if len(labels) != outputs or len(set(labels)) != len(labels):
         raise ValueError(
-            f"got {len(labels)} labels, {len(set(labels))} of them different, "
-            f"for {model.config.num_labels} outputs"
+            f"got {len(labels)} labels, {len(set(labels))} of them different, for {outputs} outputs"
         )
-    model.config.id2label = dict(enumerate(labels))
-    model.config.label2id = {label: number for number, label in enumerate(labels)}
+    if labels:
+        model.config.id2label = dict(enumerate(labels))
+        model.config.label2id = {label: number for number, label in enumerate(labels)}
     save_network(folder, model, preprocessing)
     _write_json(folder / "provenance.json", dict(provenance))
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -109,7 +108,7 @@ def save_network(folder: Path, model: PreTrainedModel, preprocessing: Preprocess
     model.to(device="cpu", memory_format=torch.contiguous_format)
     with quiet():
         model.save_pretrained(folder, max_shard_size="1TB")
-    _write_json(folder / PREPROCESSOR, processor_config(preprocessing))
+    save_preprocessing(folder, preprocessing)
 
 
 def load_model(folder: Path) -> LoadedModel:
@@ -152,73 +151,6 @@ def load_model(folder: Path) -> LoadedModel:
     classifier = "ForImageClassification" in name
     labels = tuple(str(config.id2label[i]) for i in range(config.num_labels)) if classifier else ()
     return LoadedModel(model.eval(), load_preprocessing(folder, config_json), labels)
-
-
-def processor_config(preprocessing: Preprocessing) -> dict[str, Any]:
-    """The preprocessor_config.json by which a stock image processor does what `Preprocessing` does.
-
-    The class is ViT's, since it resizes to a fixed size, crops nothing, and loads without torchvision.
-    Pillow resizes 8-bit images of 1 or 3 channels; others are taken at their own size.
-    """
-    height, width = preprocessing.size
-    return {
-        "image_processor_type": "ViTImageProcessor",
-        "do_resize": preprocessing.bits == 8 and preprocessing.channels in (1, 3),
-        "size": {"height": height, "width": width},
-        "resample": BILINEAR,
-        "do_rescale": True,
-        "rescale_factor": 1 / (2**preprocessing.bits - 1),
-        "do_normalize": True,
-        "image_mean": list(preprocessing.mean),
-        "image_std": list(preprocessing.std),
-    }
-
-
-def load_preprocessing(folder: Path, config: Mapping[str, Any]) -> Preprocessing:
-    """The preprocessing that a folder's preprocessor_config.json asks for; ImageNet's where it says nothing.
-
-    Args:
-        folder: of the model.
-        config: content of its config.json, which gives channels, and the size if nothing else does.
-
-    Raises:
-        NotAModelFolderError: sizes, means or deviations cannot be read as such.
-    """
-    path = folder / PREPROCESSOR
-    processor = read_json(path) if path.exists() else {}
-    channels = config.get("num_channels", 3)
-    try:
-        size = _size(processor, config.get("image_size", IMAGENET_SIDE))
-        mean, std = (0.0,) * channels, (1.0,) * channels
-        if processor.get("do_normalize", True):
-            colour = channels == len(IMAGENET_MEAN)
-            mean = _floats(processor.get("image_mean") or (IMAGENET_MEAN if colour else [0.5] * channels))
-            std = _floats(processor.get("image_std") or (IMAGENET_STD if colour else [0.5] * channels))
-        factor = float(processor.get("rescale_factor", 1 / 255))
-    except (TypeError, ValueError, KeyError, OverflowError) as error:
-        raise NotAModelFolderError(f"{PREPROCESSOR} cannot be understood: {error!r}") from error
-    if len(mean) != channels or len(std) != channels or min(std) <= 0:
-        raise NotAModelFolderError(
-            f"{PREPROCESSOR} has {len(mean)} means and {len(std)} deviations (all above 0 wanted) "
-            f"for {channels} channels"
-        )
-    return Preprocessing(size=size, mean=mean, std=std, bits=16 if factor < 1 / 4096 else 8)
-
-
-def _floats(values: Iterable[Any]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
-
-
-def _size(processor: Mapping[str, Any], fallback: Any) -> tuple[int, int]:
-    given = processor.get("crop_size") if processor.get("do_center_crop") else None
-    given = given or processor.get("size", fallback)
-    if isinstance(given, Mapping):
-        side = given.get("shortest_edge")
-        given = (given["height"], given["width"]) if side is None else side
-    height, width = given if isinstance(given, list | tuple) else (given, given)
-    if not (1 <= int(height) <= 4096 and 1 <= int(width) <= 4096):
-        raise ValueError(f"a size of {height} by {width} pixels")
-    return int(height), int(width)
 
 
 def _require_size(folder: Path, name: str, wanted: int) -> None:

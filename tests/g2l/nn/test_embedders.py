@@ -12,7 +12,11 @@ from g2l.nn.identity import fit_identity
 from g2l.nn.images import ChannelMismatchError, NotImagesError
 from g2l.nn.linear_probe import fit_probe
 from g2l.nn.model_embedder import ModelEmbedder, fit_anchor_network
+from g2l.nn.onnx_embedder import OnnxPreprocessing, import_onnx
 from g2l.nn.patch_kmeans import PATCH, fit_patch_kmeans, normalized
+from g2l.nn.self_supervised import pretrain_self_supervised
+from g2l.nn.side_by_side import fit_side_by_side
+from tests.g2l.nn.onnx_graphs import save_network
 from tests.g2l.nn.samples import Labelled, noise, save_random_model
 
 ITEMS = noise(20, 16, 3, seed=3)
@@ -42,6 +46,19 @@ def anchor_network(_: Path) -> Embedder:
     return fit_anchor_network(ITEMS, np.arange(20) % 2, seed=0, epochs=1)
 
 
+def self_supervised(_: Path) -> Embedder:
+    made = pretrain_self_supervised(ITEMS, epochs=1)
+    return ModelEmbedder(made.model, made.preprocessing, kind="self-supervised")
+
+
+def onnx_network(folder: Path) -> Embedder:
+    return import_onnx(save_network(folder / "network.onnx"), OnnxPreprocessing())
+
+
+def side_by_side(folder: Path) -> Embedder:
+    return fit_side_by_side([patch_kmeans(folder), convolutional(folder)], ITEMS)
+
+
 EMBEDDERS = [
     patch_kmeans,
     patch_kmeans_with_flips,
@@ -49,6 +66,9 @@ EMBEDDERS = [
     transformer_with_flips,
     convnext,
     anchor_network,
+    self_supervised,
+    onnx_network,
+    side_by_side,
 ]
 
 

@@ -11,7 +11,8 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from g2l.nn.images import Preprocessing
-from g2l.nn.models import load_model, load_preprocessing, quiet, save_model
+from g2l.nn.models import load_model, quiet, save_model
+from g2l.nn.processors import load_preprocessing
 from g2l.nn.training import predict
 from g2l.nn.zoo import ARCHITECTURES, build
 from tests.g2l.nn.samples import noise, save_random_model
