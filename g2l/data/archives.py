@@ -1,26 +1,39 @@
-"""Archives of images: zip, tar, tar.gz, npz or a folder, told apart by content and read in flat memory."""
+"""Archives of images: zip, tar, parquet, npz or a folder, told apart by content and read in flat memory."""
 
 import gzip
-import os
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
 from g2l.data.arrays import ARRAY_NAMES, NpzEmbeddings, NpzImages
-from g2l.data.entries import Entry, Rejected, SortedNameCheck, image_path, readable
+from g2l.data.columns import Columns, require_no_label
+from g2l.data.dicom import HEAD_BYTES, is_dicom
+from g2l.data.entries import Entry, Rejected, SortedNameCheck, image_path, nameless_path, readable
+from g2l.data.folders import FolderImages
 from g2l.data.groups import FOLDER, no_groups
 from g2l.data.images import sniff_format
-from g2l.data.limits import MAX_ITEM_BYTES, check_entry_count
+from g2l.data.parquet import MAGIC as PARQUET_MAGIC
 from g2l.data.runs import SortedPaths
-from g2l.data.tars import TarImages
+from g2l.data.shards import (
+    ParquetEmbeddings,
+    Shard,
+    is_shard,
+    open_shards,
+    shards_below,
+    unpacked_shards,
+)
 from g2l.data.zips import BrokenArchiveError, Member, UnreadableMemberError, ZipReader
 from g2l.errors import G2LError
 
-_ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip", ".npz")
+_ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip", ".npz", ".parquet")
 _MOST_ARRAYS = 100  # of an npz that are looked at; further ones mean nothing here
-_WANTED = "send a .zip, .tar, .tar.gz or .npz file, or a folder"
+_WANTED = "send a .zip, .tar, .tar.gz, .parquet or .npz file, or a folder"
+
+EmbeddingArchive = NpzEmbeddings | ParquetEmbeddings
+"""A source of embeddings: `n_items`, `dim`, `labels`, `groups` and `blocks()`."""
 
 
 class UnsupportedArchiveError(G2LError):
@@ -33,8 +46,11 @@ class UnsupportedArchiveError(G2LError):
 class ImageArchive(Protocol):
     """A source of images: an iterable of entries that knows how far it is."""
 
-    has_folders: ClassVar[bool]
     size: int
+
+    @property
+    def has_folders(self) -> bool:
+        """Whether labels and splits are to be read from the folders of the paths."""
 
     @property
     def position(self) -> int:
@@ -50,16 +66,24 @@ class ImageArchive(Protocol):
 
 
 def open_archive(
-    path: Path, filename: str, *, group_by: str | None = None, scratch: Path | None = None
-) -> ImageArchive | NpzEmbeddings:
+    path: Path,
+    filename: str,
+    *,
+    label_by: str | None = None,
+    group_by: str | None = None,
+    scratch: Path | None = None,
+) -> ImageArchive | EmbeddingArchive:
     """Open what was uploaded, by its content; the name only words the errors.
+
+    A folder or a zip without images is opened by the parquet files or tars in it, if there are any.
 
     Args:
         path: the file or folder.
         filename: its name as the user knows it.
+        label_by: the column, field or array that says its class; None for that of the usual name, or folders.
         group_by: the column, field or array that says which group an item belongs to; "folder" where the
             paths' folders do, which is left to `Layout`.
-        scratch: a folder for files without a name, which large archives need; the system's own if None.
+        scratch: a folder for passing files, which large archives need; the system's own if None.
 
     Returns:
         A context manager; iterating an `ImageArchive` reads each image once, in flat memory.
@@ -69,20 +93,30 @@ def open_archive(
         BrokenArchiveError: the file is empty, cut short or damaged.
         HostileArchiveError: the archive is a bomb.
         BadArraysError: an npz without usable arrays.
+        UnknownColumnError: what holds the images is not found, or `label_by` names nothing that is there.
+        MultiLabelError: an image has several labels.
+        BadColumnError: a column of classes or groups holds something else.
+        MixedShardsError: the files in a folder or a zip are of several kinds.
         NoGroupsError: `group_by` names nothing that is there.
     """
+    columns = Columns(label_by, group_by)
     if path.is_dir():
-        _require_folder(group_by)
-        return FolderImages(path)
+        images = FolderImages(path)
+        shards = [] if images.n_images else shards_below(path)
+        if shards:
+            return open_shards(shards, columns)
+        _require_folder(columns)
+        return images
     with path.open("rb") as file:
         head = file.read(tarfile.BLOCKSIZE)
     if not head:
         raise BrokenArchiveError(f"'{filename}' is empty (0 bytes); {_WANTED}", field="file")
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return _open_zip(path, group_by, scratch)
+        return _open_zip(path, columns, scratch)
+    if head[:4] == PARQUET_MAGIC:
+        return open_shards([Shard(f"{archive_stem(filename)}.parquet", path)], columns)
     if _is_tar(_unpacked_head(path) if head[:2] == b"\x1f\x8b" else head):
-        _require_folder(group_by)
-        return TarImages(path)
+        return open_shards([Shard(f"{archive_stem(filename)}.tar", path)], columns)
     raise _unknown(head, filename)
 
 
@@ -93,16 +127,17 @@ def archive_stem(filename: str) -> str:
     return name[: len(name) - len(ending)]
 
 
-def _open_zip(
-    path: Path, group_by: str | None, scratch: Path | None
-) -> "ZipImages | NpzImages | NpzEmbeddings":
+def _open_zip(path: Path, columns: Columns, scratch: Path | None) -> ImageArchive | EmbeddingArchive:
     reader = ZipReader(path)
     images = ZipImages(reader, scratch)
     try:
-        arrays, wanted = dict[str, Member](), {*ARRAY_NAMES, f"{group_by}.npy"}
+        arrays, shards = dict[str, Member](), list[Member]()
+        wanted = {*ARRAY_NAMES, f"{columns.label_by}.npy", f"{columns.group_by}.npy"}
         for member in reader.members():
             if member.name in wanted or (_is_array(member.name) and len(arrays) < _MOST_ARRAYS):
                 arrays[member.name] = member
+            elif is_shard(member.name):
+                shards.append(member)
             else:
                 images.add(member)
         if "images.npy" in arrays and "embeddings.npy" in arrays:
@@ -110,13 +145,29 @@ def _open_zip(
                 "the npz has both 'images' and 'embeddings'; send one of them", field="file"
             )
         if "images.npy" in arrays:
-            return NpzImages(reader, arrays, group_by)
+            return NpzImages(reader, arrays, columns)
         if "embeddings.npy" in arrays:
-            return NpzEmbeddings(reader, arrays, group_by)
-        _require_folder(group_by)
+            return NpzEmbeddings(reader, arrays, columns)
+        if shards and not images.n_images:
+            opened = _open_zipped(reader, shards, columns, scratch)
+            images.__exit__()
+            return opened
+        _require_folder(columns)
         return images
     except BaseException:
         images.__exit__()
+        raise
+
+
+def _open_zipped(
+    reader: ZipReader, shards: list[Member], columns: Columns, scratch: Path | None
+) -> ImageArchive | EmbeddingArchive:
+    folder = tempfile.TemporaryDirectory(dir=scratch)
+    try:
+        unpacked = unpacked_shards(reader, shards, Path(folder.name))
+        return open_shards(unpacked, columns, allowance=reader.allowance, close=folder.cleanup)
+    except BaseException:
+        folder.cleanup()
         raise
 
 
@@ -124,9 +175,11 @@ def _is_array(name: str) -> bool:
     return name.endswith(".npy") and "/" not in name
 
 
-def _require_folder(group_by: str | None) -> None:
-    if group_by not in (None, FOLDER):
-        raise no_groups(group_by, "source of groups", [FOLDER])
+def _require_folder(columns: Columns) -> None:
+    """Folders have no columns."""
+    require_no_label(columns)
+    if columns.group_column is not None:
+        raise no_groups(columns.group_column, "source of groups", [FOLDER])
 
 
 def _unpacked_head(path: Path) -> bytes:
@@ -170,6 +223,7 @@ class ZipImages:
         has_folders: True: labels and splits are read from the folders of the paths.
         size: bytes of the file.
         position: bytes of it read so far.
+        n_images: those that are listed.
     """
 
     has_folders: ClassVar[bool] = True
@@ -178,13 +232,23 @@ class ZipImages:
         self._reader = reader
         self.size = reader.size
         self.position = 0
+        self.n_images = 0
         self._records = SortedPaths(scratch)
 
     def add(self, member: Member) -> None:
-        """List a member, if it is named like an image."""
+        """List a member, if it is named like an image, or is DICOM without an ending."""
         path = image_path(member.name)
+        if path is None and (path := nameless_path(member.name)) is not None and not self._is_dicom(member):
+            path = None
         if path is not None:
             self._records.add(path, member.record)
+            self.n_images += 1
+
+    def _is_dicom(self, member: Member) -> bool:
+        try:
+            return is_dicom(self._reader.stream(member).read(HEAD_BYTES))
+        except UnreadableMemberError:
+            return False
 
     def __enter__(self) -> Self:
         return self
@@ -211,64 +275,3 @@ class ZipImages:
                 except UnreadableMemberError as error:
                     reason = str(error)
             yield Rejected(path, reason)
-
-
-class FolderImages:
-    """The images below a folder, sorted by path; symbolic links are not followed.
-
-    Attributes:
-        has_folders: True: labels and splits are read from the folders of the paths.
-        size: bytes of all images.
-        position: bytes of them read so far.
-
-    Raises:
-        HostileArchiveError: it has too many entries.
-    """
-
-    has_folders: ClassVar[bool] = True
-
-    def __init__(self, folder: Path) -> None:
-        self.size = 0
-        self.position = 0
-        self._images: list[tuple[str, str]] = []
-        n_entries = 0
-        for place, folders, files in os.walk(folder):
-            n_entries += len(folders) + len(files)
-            check_entry_count(n_entries)
-            for name in files:
-                file = os.path.join(place, name)
-                path = image_path(os.path.relpath(file, folder))
-                if path is not None and not os.path.islink(file) and os.path.isfile(file):
-                    self._images.append((path, file))
-                    self.size += os.lstat(file).st_size
-        self._images.sort()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def __iter__(self) -> Iterator[Entry | Rejected]:
-        """The images; files that cannot be read are rejected one by one."""
-        names = SortedNameCheck()
-        for path, file in self._images:
-            reason = names.reason(path)
-            if reason is None:
-                try:
-                    data = _read_file(file)
-                except OSError as error:
-                    reason = f"it cannot be read ({error.strerror})"
-                else:
-                    self.position += len(data)
-                    yield Entry(path, data)
-                    continue
-            yield Rejected(path, reason)
-
-
-def _read_file(file: str) -> bytes:
-    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)  # it may have become a link since it was listed
-    with os.fdopen(descriptor, "rb") as opened:
-        if os.fstat(descriptor).st_size > MAX_ITEM_BYTES:
-            raise OSError(0, f"more than {MAX_ITEM_BYTES:,} bytes, too many for one image")
-        return opened.read()

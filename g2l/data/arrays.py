@@ -6,6 +6,7 @@ from typing import IO, Any, ClassVar, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from g2l.data.columns import Columns, several_labels, unknown_label
 from g2l.data.entries import Entry, RawPixels, Rejected
 from g2l.data.groups import no_groups
 from g2l.data.limits import MAX_ITEM_BYTES, MAX_PIXELS
@@ -13,6 +14,7 @@ from g2l.data.zips import Member, MemberStream, UnreadableMemberError, ZipReader
 from g2l.errors import G2LError
 
 ARRAY_NAMES = ("images.npy", "embeddings.npy", "labels.npy")
+_PIXELS = ("images.npy", "embeddings.npy")
 _MAX_HEADER = 10_000
 _ROWS_BYTES = 2**22
 
@@ -45,7 +47,7 @@ class NpzImages:
 
     has_folders: ClassVar[bool] = False
 
-    def __init__(self, reader: ZipReader, members: dict[str, Member], group_by: str | None = None) -> None:
+    def __init__(self, reader: ZipReader, members: dict[str, Member], columns: Columns) -> None:
         self._reader = reader
         self._array = _Array(reader, members["images.npy"])
         shape, dtype = self._array.shape, self._array.dtype
@@ -59,8 +61,8 @@ class NpzImages:
                 f"an image of 'images' has {height:,} x {width:,} x {channels:,} values; that is too many"
             )
         self._raw = RawPixels(height, width, channels, dtype.name)
-        self._labels = _labels(reader, members, shape[0])
-        self._groups = _groups(reader, members, shape[0], group_by)
+        self._labels = _labels(reader, members, shape[0], columns.label_by)
+        self._groups = _groups(reader, members, shape[0], columns.group_by)
         self.size = shape[0] * self._array.row_bytes
         self.position = 0
 
@@ -82,7 +84,7 @@ class NpzImages:
                 self.position += image.nbytes
                 label = None if self._labels is None else self._labels[row]
                 group = None if self._groups is None else self._groups[row]
-                yield Entry(f"images/{row:07d}", image.tobytes(), label, self._raw, group)
+                yield Entry(f"images/{row:07d}", image.tobytes(), label, self._raw, group=group)
                 row += 1
 
 
@@ -98,7 +100,7 @@ class NpzEmbeddings:
         BadArraysError: shape, type or labels are wrong.
     """
 
-    def __init__(self, reader: ZipReader, members: dict[str, Member], group_by: str | None = None) -> None:
+    def __init__(self, reader: ZipReader, members: dict[str, Member], columns: Columns) -> None:
         self._reader = reader
         self._array = _Array(reader, members["embeddings.npy"])
         shape, dtype = self._array.shape, self._array.dtype
@@ -107,8 +109,8 @@ class NpzEmbeddings:
         if self._array.row_bytes > MAX_ITEM_BYTES:
             raise _bad(f"'embeddings' has {shape[1]:,} values an item; that is too many")
         self.n_items, self.dim = shape
-        self.labels = _labels(reader, members, self.n_items)
-        self.groups = _groups(reader, members, self.n_items, group_by)
+        self.labels = _labels(reader, members, self.n_items, columns.label_by)
+        self.groups = _groups(reader, members, self.n_items, columns.group_by)
 
     def __enter__(self) -> Self:
         return self
@@ -127,15 +129,29 @@ class NpzEmbeddings:
         for block in self._array.blocks():
             with np.errstate(over="ignore"):
                 rows = block.astype(np.float32)
-            bad = ~np.isfinite(rows).all(axis=1)
-            if bad.any():
-                raise NotFiniteError(
-                    f"embeddings must be finite float32 numbers; row {start + int(bad.argmax())} (of "
-                    f"{self.n_items}, from 0) has NaN or an infinite value: drop or mend such rows",
-                    field="file",
-                )
+            require_finite(rows, start, self.n_items)
             yield rows
             start += len(rows)
+
+
+def require_finite(rows: NDArray[np.float32], start: int, n_items: int) -> None:
+    """Refuse embeddings that have no distances.
+
+    Args:
+        rows: (n, D).
+        start: the number of the first of them.
+        n_items: of all.
+
+    Raises:
+        NotFiniteError: a value is NaN or infinite.
+    """
+    bad = ~np.isfinite(rows).all(axis=1)
+    if bad.any():
+        raise NotFiniteError(
+            f"embeddings must be finite float32 numbers; row {start + int(bad.argmax())} (of "
+            f"{n_items}, from 0) has NaN or an infinite value: drop or mend such rows",
+            field="file",
+        )
 
 
 class _Array:
@@ -184,9 +200,16 @@ class _Array:
             )
 
 
-def _labels(reader: ZipReader, members: dict[str, Member], n_items: int) -> list[str] | None:
-    """One class name an item, from the array `labels` of integers or text."""
-    return _texts(reader, members["labels.npy"], n_items) if "labels.npy" in members else None
+def _labels(
+    reader: ZipReader, members: dict[str, Member], n_items: int, label_by: str | None
+) -> list[str] | None:
+    """One class name an item, from the array `labels`, or the one that `label_by` names."""
+    member = members.get(f"{label_by or 'labels'}.npy")
+    if member is not None and member.name not in _PIXELS:
+        return _texts(reader, member, n_items)
+    if label_by is not None:
+        raise unknown_label(label_by, "arrays", [n.removesuffix(".npy") for n in members if n not in _PIXELS])
+    return None
 
 
 def _groups(
@@ -196,7 +219,7 @@ def _groups(
     if group_by is None:
         return None
     member = members.get(f"{group_by}.npy")
-    if member is None or member.name in ("images.npy", "embeddings.npy"):
+    if member is None or member.name in _PIXELS:
         there = [name.removesuffix(".npy") for name in members]
         raise no_groups(group_by, "arrays", [name for name in there if name not in ("images", "embeddings")])
     return _texts(reader, member, n_items)
@@ -204,6 +227,8 @@ def _groups(
 
 def _texts(reader: ZipReader, member: Member, n_items: int) -> list[str]:
     array, name = _Array(reader, member), member.name.removesuffix(".npy")
+    if array.shape[:1] == (n_items,) and len(array.shape) == 2 and array.shape[1] > 1:
+        raise several_labels(f"the array '{name}' of shape {_say(array.dtype, array.shape)}")
     if array.dtype.kind not in "iuUS" or array.shape != (n_items,):
         raise _bad(f"'{name}' must be {n_items} integers or texts; it is {_say(array.dtype, array.shape)}")
     if array.row_bytes > _MAX_HEADER:

@@ -5,12 +5,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
+from g2l.data.groups import FOLDER
 from g2l.errors import G2LError
 
-FOLDER = "folder"
-"""What `group_by` says where an image's group is the folder that it lies in."""
-
-LABEL_NAMES = ("label", "class")
+LABEL_NAMES = ("label", "labels", "class")
 """Fields that give the class where none is named, in this order."""
 
 _MAX_TEXT = 1_000
@@ -55,18 +53,38 @@ class Columns:
         return None if self.group_by == FOLDER else self.group_by
 
 
-def unknown_column(name: str, wanted_as: str, *, known: Collection[str]) -> UnknownColumnError:
-    """The refusal of a name that is not there, naming those that are.
+def unknown_label(name: str, what: str, there: Collection[str]) -> UnknownColumnError:
+    """The refusal of a `label_by` that is not there.
 
     Args:
         name: as asked for.
-        wanted_as: "label_by" or "group_by": the option that named it.
-        known: the names that are there.
+        what: the things that it could name, as in "columns".
+        there: those that the archive has.
     """
-    there = ", ".join(f"'{column}'" for column in sorted(known)[:50]) or "none"
     return UnknownColumnError(
-        f"{wanted_as} names '{name}', and there is no such column; those there are: {there}", field=wanted_as
+        f"label_by = {name!r}: the archive has the {what} {listed(there)}; name one of those, or none",
+        field="label_by",
     )
+
+
+def require_no_label(columns: Columns) -> None:
+    """Refuse a `label_by` where folders give the classes.
+
+    Raises:
+        UnknownColumnError: it is given.
+    """
+    if columns.label_by is not None:
+        raise UnknownColumnError(
+            f"label_by = {columns.label_by!r}: this archive has no columns; its folders give the classes: "
+            "leave label_by out",
+            field="label_by",
+        )
+
+
+def listed(names: Collection[str]) -> str:
+    """Names in a message, the first twenty of them."""
+    shown = ", ".join(repr(name) for name in sorted(names)[:20])
+    return shown + (", …" if len(names) > 20 else "") if shown else "none"
 
 
 def several_labels(where: str) -> MultiLabelError:

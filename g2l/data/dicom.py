@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from g2l.data.raster import BrokenImageError, Pixels, check_pixels
 from g2l.errors import G2LError
 
-MAGIC, MAGIC_AT = b"DICM", 128
-ENDINGS = frozenset({".dcm", ".dicom"})
+HEAD_BYTES = 132
+"""Of a file, that tell whether it is DICOM."""
+
+_MAGIC = b"DICM"
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 
 
@@ -23,7 +25,7 @@ class DicomNotInstalledError(G2LError):
 
 def is_dicom(head: bytes) -> bool:
     """Whether a file's first 132 bytes are those of a DICOM file."""
-    return head[MAGIC_AT : MAGIC_AT + len(MAGIC)] == MAGIC
+    return head[HEAD_BYTES - len(_MAGIC) : HEAD_BYTES] == _MAGIC
 
 
 def decode_dicom(data: bytes) -> Pixels:

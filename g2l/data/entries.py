@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from g2l.data.seen import Seen
 
 IMAGE_ENDINGS = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .bmp .dib .gif .webp .tif .tiff .ppm .pgm .pbm .pnm".split()  # noqa: SIM905
+    ".jpg .jpeg .jpe .jfif .png .bmp .dib .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .dcm .dicom".split()  # noqa: SIM905
 )
 """Endings of names, in lower case, that make a file an image; its content alone decides its format."""
 
@@ -78,15 +78,29 @@ def image_path(name: str) -> str | None:
 
     Ignored are hidden files and folders, `__MACOSX`, and names without an image ending.
     """
+    path = visible_path(name)
+    return path if path is not None and ending_of(path) in IMAGE_ENDINGS else None
+
+
+def nameless_path(name: str) -> str | None:
+    """The readable path of an entry whose name has no ending, which DICOM files often lack; else None."""
+    path = visible_path(name)
+    return path if path is not None and ending_of(path) == "" else None
+
+
+def visible_path(name: str) -> str | None:
+    """The readable path of an entry that is neither hidden nor an archiver's litter; None for one that is."""
     path = readable(name)
     segments = [s for s in path.split("/") if s not in ("", ".")]
-    if not segments or "." not in segments[-1]:
-        return None
-    if any(s == "__MACOSX" or (s.startswith(".") and s != "..") for s in segments):
-        return None
-    if "." + segments[-1].rpartition(".")[2].lower() not in IMAGE_ENDINGS:
+    if not segments or any(s == "__MACOSX" or (s.startswith(".") and s != "..") for s in segments):
         return None
     return ("/" if path.startswith("/") else "") + "/".join(segments)
+
+
+def ending_of(path: str) -> str:
+    """The ending of a path in lower case, as in ".jpg"; "" without one, or with a number there."""
+    _, dot, ending = path.rpartition("/")[2].rpartition(".")
+    return f".{ending.lower()}" if dot and not ending.isdigit() else ""
 
 
 def leaves_archive(path: str) -> bool:

@@ -91,16 +91,17 @@ class LayoutScan:
         """
         shared = self._shared or ()
         n_wrappers = 0
-        while n_wrappers < len(shared) and not _split_names({shared[n_wrappers]}):
+        while n_wrappers < len(shared) and not split_names({shared[n_wrappers]}):
             if shared[n_wrappers] != stem and self._shallowest == n_wrappers + 1:
                 break
             n_wrappers += 1
         if n_wrappers < len(shared):
-            return Layout(n_wrappers, _split_names({shared[n_wrappers]}))
-        return Layout(n_wrappers, {} if self._others_below else _split_names(self._below))
+            return Layout(n_wrappers, split_names({shared[n_wrappers]}))
+        return Layout(n_wrappers, {} if self._others_below else split_names(self._below))
 
 
-def _split_names(tops: Collection[str]) -> dict[str, str]:
+def split_names(tops: Collection[str]) -> dict[str, str]:
+    """The side of each name, if all are names of splits and train or test is among them; else {}."""
     lower = {top: top.lower() for top in tops}
     names = set(lower.values())
     if not names & (_TRAIN_NAMES | _TEST_NAMES) or names - _ALL_NAMES:

@@ -255,7 +255,7 @@ def test_a_gzip_with_a_wrong_checksum_is_broken(tmp_path: Path) -> None:
         ("pool.tar.gz", b"\x1f\x8b\x08", BrokenArchiveError, "gzip"),
         ("cat.png", PNG, UnsupportedArchiveError, "single png image"),
         ("pool.7z", b"7z\xbc\xaf\x27\x1c", UnsupportedArchiveError, "no archive"),
-        ("pool.parquet", b"PAR1", UnsupportedArchiveError, "no archive"),
+        ("pool.parquet", b"PAR1", BrokenArchiveError, "parquet file cannot be read"),
     ],
 )
 def test_other_files_are_refused(
