@@ -1,10 +1,10 @@
 """The dependency that gives a POST its idempotency key."""
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from app import handlers, problems
@@ -22,6 +22,8 @@ Key = Annotated[
         description="Send a request again under its key and its first answer comes again.",
     ),
 ]
+
+DryRun = Annotated[bool, Query(description="check the request and estimate what it takes; do nothing")]
 
 
 async def keyed(request: Request, key: Key = None) -> AsyncIterator[Keyed]:
@@ -64,4 +66,16 @@ def _end(held: Keyed, request: Request, error: Exception) -> None:
         )
 
 
+async def keyed_unless_dry(
+    request: Request, dry_run: DryRun = False, key: Key = None
+) -> AsyncIterator[Keyed]:
+    """The same; a dry run takes no key: it changes nothing, and must not answer for the request that does."""
+    if dry_run:
+        yield Keyed()
+        return
+    async with asynccontextmanager(keyed)(request, key) as held:
+        yield held
+
+
 IdempotentRequest = Annotated[Keyed, Depends(keyed, scope="function")]
+IdempotentUnlessDry = Annotated[Keyed, Depends(keyed_unless_dry, scope="function")]

@@ -10,7 +10,9 @@ from app.accepting import accepted, submit
 from app.checks.inputs import is_id
 from app.checks.pipelines import check_pipeline, with_anchors_for, with_start_for
 from app.database import AnyDb, ReadDb, WriteDb
-from app.keyed_requests import IdempotentRequest
+from app.estimates.pipelines import estimate_pipeline
+from app.keyed_requests import DryRun, IdempotentUnlessDry
+from app.schemas.estimates import PipelineEstimateOut
 from app.schemas.jobs import JobOut
 from app.schemas.pipelines import PipelineOut
 from core.db.jobs import Job
@@ -30,12 +32,26 @@ class PipelinesQuery(paging.PageQuery):
 
 
 @router.post(
-    "", status_code=202, response_model=JobOut, responses=problems.documented("idempotency-in-flight")
+    "",
+    status_code=202,
+    response_model=JobOut,
+    responses={
+        **problems.documented("idempotency-in-flight"),
+        200: {"model": PipelineEstimateOut, "description": "of a dry run"},
+    },
 )
-def create_pipeline(body: PipelineSpec, keyed: IdempotentRequest, db: WriteDb) -> Response:
-    """Anchors, pseudo-labels, a source model and, with a target, forecast and transfer: a job for all."""
+def create_pipeline(
+    body: PipelineSpec, keyed: IdempotentUnlessDry, db: WriteDb, *, dry_run: DryRun = False
+) -> Response:
+    """Anchors, pseudo-labels, a source model and, with a target, forecast and transfer: a job for all.
+
+    `?dry_run=true` refuses what would be refused and says what the rest would take, and does nothing.
+    """
     body = with_start_for(db, with_anchors_for(db, body))
     check_pipeline(db, body)
+    if dry_run:
+        estimate = estimate_pipeline(db, body)
+        return Response(estimate.model_dump_json(), media_type="application/json")
     return accepted(db, keyed, submit(db, "pipeline", body))
 
 

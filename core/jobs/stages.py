@@ -70,19 +70,15 @@ def steps(spec: PipelineSpec) -> list[Step]:
     return rounds + [Step(stage, spec.rounds) for stage in (TARGET if spec.transfer is not None else ())]
 
 
-def _anchor_set(asked: Asked) -> BaseModel:
-    first = _first_anchor_set(asked)
-    if asked.last_model_id is None:
-        return first
-    # A model is not fitted. Given anchors still say on what the metric is.
-    fit_on = first.fit_on if first.anchors is not None else None
-    return first.model_copy(update={"embedder": asked.last_model_id, "fit_on": fit_on})
+def first_anchor_set(session: Session, spec: PipelineSpec) -> AnchorSetSpec:
+    """What the first round's anchors are asked by; of a given anchor set, what it was asked by.
 
-
-def _first_anchor_set(asked: Asked) -> AnchorSetSpec:
-    spec, anchors = asked.spec, asked.spec.anchors
+    Raises:
+        InvalidRequestError: the given anchor set was deleted.
+    """
+    anchors = spec.anchors
     if anchors.anchor_set_id is not None:
-        row = asked.session.get(AnchorSet, anchors.anchor_set_id)
+        row = session.get(AnchorSet, anchors.anchor_set_id)
         if row is None:
             raise InvalidRequestError(f"{anchors.anchor_set_id} is needed, and was deleted.")
         return AnchorSetSpec.model_validate(row.spec)
@@ -94,6 +90,15 @@ def _first_anchor_set(asked: Asked) -> AnchorSetSpec:
     if common["fit_on"] is None:
         common["fit_on"] = list(dict.fromkeys([spec.dataset_id, *(a.dataset_id for a in given)]))
     return AnchorSetSpec(anchors=given, **common)
+
+
+def _anchor_set(asked: Asked) -> BaseModel:
+    first = first_anchor_set(asked.session, asked.spec)
+    if asked.last_model_id is None:
+        return first
+    # A model is not fitted. Given anchors still say on what the metric is.
+    fit_on = first.fit_on if first.anchors is not None else None
+    return first.model_copy(update={"embedder": asked.last_model_id, "fit_on": fit_on})
 
 
 def _labeling(asked: Asked) -> BaseModel:
