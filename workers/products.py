@@ -58,6 +58,11 @@ class Product:
         kind, place = _PLACES[type(row)]
         return {"kind": kind, "id": row.id, "href": f"/v1/{place}/{row.id}"}
 
+    def note_seconds(self, seconds: float) -> None:
+        """Say how long the work took, unless its task has measured that itself."""
+        if isinstance(self.result.row, Resource) and self.result.row.seconds is None:
+            self.result.row.seconds = seconds
+
     def save(self, session: Session) -> None:
         """Write all rows, in an order that foreign keys allow."""
         for made in (*self.before, self.result):

@@ -70,7 +70,9 @@ def _run(job: ActiveJob[Any]) -> None:
     """Do the work, then write how it ended: in one transaction with what it made and what comes next."""
     try:
         task = importlib.import_module(f"workers.tasks.{job.held.kind.replace('-', '_')}")
+        started = time.perf_counter()
         product: Product = task.run(job)
+        product.note_seconds(time.perf_counter() - started)
         _write(job, lambda session: _succeed(session, job, product))
     except (G2LError, ServiceError) as refusal:
         _fail(job, _as_service_error(refusal, job.stored_spec))
