@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test e2e lint fmt types bench client migration clean
+.PHONY: help install demo serve test e2e chaos lint fmt types bench client migration clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -32,6 +32,9 @@ test: install  ## the whole suite, on real PostgreSQL, Redis and workers
 
 e2e: install  ## only the tests that drive the whole service
 	$(BIN)/python -m pytest -m e2e
+
+chaos: install  ## faults in any order, at length: about an hour
+	G2L_CHAOS_STEPS=100000 $(BIN)/python -m pytest -m chaos
 
 lint: install  ## formatting, lint, import contracts
 	$(BIN)/ruff format --check .
