@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from g2l.anchors import AnchorSet, discover_anchors, fit_anchors
 from g2l.errors import G2LError
 from g2l.geometry import Prefer
-from g2l.labeling import Labeling, label, longest_known, soft_targets, step_temperatures
+from g2l.labeling import Labeling, label, soft_targets, step_temperatures
 from g2l.metrics import as_responses
 
 
@@ -107,19 +107,24 @@ class GeometryLabeler:
     def predict(self, X: ArrayLike) -> NDArray[np.str_]:
         """The label of each row: the longest beginning of its sequence that is in use since `fit`.
 
+        Rows of which no beginning is in use get the closest label that is (`KnownClasses.assign`).
+
         Args:
             X: (N, D) embeddings.
 
         Returns:
-            (N,) names like "plant-sport"; of `classes_`, or a single anchor's name where even that is new.
+            (N,) names like "plant-sport", of `classes_`.
 
         Raises:
             NotFittedError: before `fit`.
             BadResponsesError, NonFiniteResponsesError: X.
         """
         self._require_fitted()
-        grown = label(X, self.anchors_, length=self.length, prefer=self.prefer, project=self.project)
-        return longest_known(grown.full, self.labeling_, ordered=self.ordered)
+        known = self.labeling_.known_classes()
+        made = label(
+            X, self.anchors_, length=self.length, prefer=self.prefer, project=self.project, known=known
+        )
+        return self.classes_[made.class_ids]
 
     def fit_predict(self, X: ArrayLike, y: ArrayLike | None = None) -> NDArray[np.str_]:
         """Fit, and the labels of X; equal to `fit(X, y).predict(X)`."""

@@ -12,6 +12,7 @@ from g2l.anchors import AnchorSet
 from g2l.backoff import back_off
 from g2l.errors import G2LError
 from g2l.geometry import Prefer, greedy_simplices, step_gaps
+from g2l.known_classes import KnownClasses
 from g2l.metrics import Floats, as_responses
 
 Ints = NDArray[np.int64]
@@ -50,6 +51,7 @@ class Labeling:
         largest_share: share of the largest class.
         margin_quantiles: quantile ("0.05" to "0.95") to margin.
         warnings: sentences for people.
+        unmatched_share: share of images of which no beginning is a class, where the classes were given.
     """
 
     names: tuple[str, ...]
@@ -67,6 +69,11 @@ class Labeling:
     largest_share: float
     margin_quantiles: dict[str, float]
     warnings: tuple[str, ...]
+    unmatched_share: float = 0.0
+
+    def known_classes(self) -> KnownClasses:
+        """The classes, to label further images with."""
+        return KnownClasses.of(self.classes, self.class_ids, anchors=self.anchors, full=self.full)
 
 
 def label(
@@ -79,6 +86,7 @@ def label(
     ordered: bool = True,
     min_class_size: int = 1,
     max_classes: int | None = None,
+    known: KnownClasses | None = None,
     on_progress: Progress | None = None,
 ) -> Labeling:
     """Give every image a pseudo-label.
@@ -94,6 +102,9 @@ def label(
         ordered: "a-b" and "b-a" are two classes; if not, labels are sorted after back-off.
         min_class_size: labels of fewer images lose their last name, rarest first, never the first name.
         max_classes: as many classes at most, by the same back-off before `min_class_size`'s.
+        known: the classes of a labeling made with the same anchors, length, prefer and project. They take the
+            place of `ordered`, `min_class_size` and `max_classes`: ids and names are theirs, also of those
+            that get no image; see `KnownClasses.assign`.
         on_progress: called with (images done, N); what it raises ends the work.
 
     Returns:
@@ -110,21 +121,30 @@ def label(
     n = len(values)
     full, contents = np.empty((n, length), dtype=np.int64), np.empty((n, length))
     margin, negative = np.empty(n), np.empty(n, dtype=bool)
+    known_ids, n_unmatched = np.empty(n, dtype=np.int64), 0
     for rows, distances in anchors.batches(values):
         grown = greedy_simplices(distances, anchors.squared_distances, length, prefer, project=project)
+        if known is not None:
+            known_ids[rows], unmatched = known.assign(grown.order, distances, prefer)
+            n_unmatched += len(unmatched)
         full[rows], contents[rows], margin[rows] = grown.order, grown.log_content, grown.margin
         negative[rows] = grown.negative
         if on_progress:
             on_progress(rows.stop, n)
-    used = _shortened(full, min_class_size=min_class_size, max_classes=max_classes)
-    if not ordered:
-        used = _sorted_names(used)
-    rows_of_classes, class_ids, counts = np.unique(used, axis=0, return_inverse=True, return_counts=True)
+    if known is None:
+        used = _shortened(full, min_class_size=min_class_size, max_classes=max_classes)
+        if not ordered:
+            used = _sorted_names(used)
+        rows_of_classes, class_ids, counts = np.unique(used, axis=0, return_inverse=True, return_counts=True)
+        classes = tuple("-".join(anchors.names[a] for a in row if a >= 0) for row in rows_of_classes)
+    else:
+        used, class_ids, classes = known.anchors[known_ids], known_ids, known.names
+        counts = np.bincount(known_ids, minlength=len(classes))
     bits = bits_per_position(full)
     largest = float(counts.max() / n)
     return Labeling(
         names=anchors.names,
-        classes=tuple("-".join(anchors.names[a] for a in row if a >= 0) for row in rows_of_classes),
+        classes=classes,
         class_ids=class_ids.reshape(-1).astype(np.int64),
         counts=counts.astype(np.int64),
         anchors=used,
@@ -133,11 +153,12 @@ def label(
         margin=margin,
         degenerate_share=float(np.isneginf(contents[:, -1]).mean()),
         negative_share=float(negative.mean()),
-        entropy=_entropy(counts),
+        entropy=_entropy(counts[counts > 0]),
         bits_per_position=bits,
         largest_share=largest,
         margin_quantiles={str(q): float(np.quantile(margin, q)) for q in QUANTILES},
-        warnings=_warnings(bits),
+        warnings=_warnings(bits, float(negative.mean())),
+        unmatched_share=n_unmatched / n,
     )
 
 
@@ -228,29 +249,6 @@ def agreement(a: Labeling, b: Labeling) -> float:
     return float((a.class_ids == translated[b.class_ids]).mean())
 
 
-def longest_known(full: Ints, fitted: Labeling, *, ordered: bool = True) -> NDArray[np.str_]:
-    """Label names of further images, in the classes of a labeling made before.
-
-    Args:
-        full: (M, L) sequences grown with the same anchors and options as the labeling's.
-        fitted: the labeling.
-        ordered: as the labeling was made.
-
-    Returns:
-        (M,) the longest beginning of each sequence that is a class, its first name alone if none is.
-    """
-    kept = (fitted.anchors >= 0).sum(1, keepdims=True)
-    used = np.where(np.arange(fitted.full.shape[1]) < kept, fitted.full, -1)
-    known = {tuple(a for a in row if a >= 0) for row in np.unique(used, axis=0).tolist()}
-    sequences, inverse = np.unique(full, axis=0, return_inverse=True)
-    names = []
-    for row in sequences.tolist():
-        heads = (tuple(row[:n]) for n in range(len(row), 1, -1))
-        head = next((head for head in heads if head in known), tuple(row[:1]))
-        names.append("-".join(fitted.names[a] for a in (head if ordered else sorted(head))))
-    return np.array(names)[inverse.reshape(-1)]
-
-
 def bits_per_position(full: Ints) -> tuple[float, ...]:
     """Bits that each position of (N, L) labels adds to the positions before it."""
     heads = (full[:, :length] for length in range(1, full.shape[1] + 1))
@@ -278,9 +276,15 @@ def _entropy(counts: Ints) -> float:
     return float(max(0.0, -(shares * np.log2(shares)).sum()))
 
 
-def _warnings(bits: tuple[float, ...]) -> tuple[str, ...]:
-    return tuple(
+def _warnings(bits: tuple[float, ...], negative_share: float) -> tuple[str, ...]:
+    warnings = [
         f"Position {j} of the labels adds {added:.2f} bits, under {FEW_BITS}: labels without it say as much."
         for j, added in enumerate(bits, 1)
         if added < FEW_BITS
-    )
+    ]
+    if negative_share > 0:
+        warnings.append(
+            f"{negative_share:.1%} of the images met anchors of negative squared content, which were set "
+            "aside: this metric does not embed."
+        )
+    return tuple(warnings)

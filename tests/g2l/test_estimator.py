@@ -10,6 +10,7 @@ from sklearn.base import clone
 from g2l.errors import G2LError
 from g2l.estimator import GeometryLabeler, NotFittedError
 from g2l.geometry import GeometryError
+from g2l.labeling import label
 from tests.g2l.reference import Floats
 
 SCRIPT = """
@@ -55,8 +56,15 @@ def test_predicting_what_was_fitted_gives_the_fitted_labels(prefer: str, ordered
 def test_new_images_get_known_labels() -> None:
     labeler = GeometryLabeler(8, length=3, prefer="near", min_class_size=15).fit(embeddings())
     new = labeler.predict(embeddings(seed=1))
-    firsts = set(labeler.anchors_.names)
-    assert set(new.tolist()) <= set(labeler.classes_.tolist()) | firsts
+    assert set(new.tolist()) <= set(labeler.classes_.tolist())
+    made = label(
+        embeddings(seed=1),
+        labeler.anchors_,
+        length=3,
+        prefer="near",
+        known=labeler.labeling_.known_classes(),
+    )
+    assert np.array_equal(labeler.classes_[made.class_ids], new)
     assert np.array_equal(labeler.predict(embeddings(seed=1)[:7]), new[:7])
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +14,13 @@ from numpy.typing import NDArray
 from g2l.anchors import AnchorSet, discover_anchors
 from g2l.backoff import TooFewClassesError, back_off
 from g2l.geometry import PREFERENCES, GeometryError, Prefer, greedy_simplices
+from g2l.known_classes import KnownClasses
 from g2l.labeling import (
     Labeling,
     LabelingError,
     agreement,
     bits_per_position,
     label,
-    longest_known,
     soft_targets,
     step_temperatures,
 )
@@ -220,12 +221,59 @@ def test_agreement_compares_names() -> None:
         agreement(labeling, label(pool()[:10], anchor_set()))
 
 
+@every_preference
+@pytest.mark.parametrize("project", [False, True])
 @pytest.mark.parametrize("ordered", [True, False])
-def test_longest_known_gives_the_labels_back(ordered: bool) -> None:
-    labeling = label(pool(), anchor_set(), length=3, min_class_size=25, ordered=ordered)
-    names = np.array(labeling.classes)[labeling.class_ids]
-    assert np.array_equal(longest_known(labeling.full, labeling, ordered=ordered), names)
-    assert longest_known(np.array([[3, -1, -1]]), labeling)[0] == labeling.names[3]
+def test_labelling_the_same_images_by_their_own_classes_changes_nothing(
+    prefer: Prefer, project: bool, ordered: bool
+) -> None:
+    options: dict[str, Any] = {"length": 3, "prefer": prefer, "project": project}
+    first = label(pool(), anchor_set(), min_class_size=25, ordered=ordered, **options)
+    again = label(pool(), anchor_set(), known=first.known_classes(), **options)
+    assert again.classes == first.classes
+    assert np.array_equal(again.class_ids, first.class_ids)
+    assert np.array_equal(again.anchors, first.anchors)
+    assert np.array_equal(again.counts, first.counts)
+    assert again.unmatched_share == 0.0
+
+
+def test_new_images_get_the_ids_of_known_classes() -> None:
+    first = label(pool(), anchor_set(), length=3, min_class_size=25)
+    few = label(pool()[:5], anchor_set(), length=3, known=first.known_classes())
+    assert few.classes == first.classes
+    assert np.array_equal(few.class_ids, first.class_ids[:5])
+    assert few.counts.tolist() == np.bincount(first.class_ids[:5], minlength=len(first.classes)).tolist()
+    assert 0 in few.counts
+
+
+def known_of(beginnings: dict[tuple[int, ...], int], counts: list[int]) -> KnownClasses:
+    names = [str(i) for i in range(len(counts))]
+    rows = {class_id: [*beginning, -1, -1][:3] for beginning, class_id in beginnings.items()}
+    anchors = np.array([rows[i] for i in range(len(counts))])
+    return KnownClasses(tuple(names), anchors, np.array(counts), beginnings)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "prefer", "class_id", "matched"),
+    [
+        ([0, 1, 2], "far", 0, True),  # the whole sequence
+        ([0, 1, 3], "far", 3, True),  # its beginning 0-1
+        ([2, 1, 0], "far", 4, True),  # its first name
+        ([0, 2, 3], "far", 1, False),  # begins with 0: of those that do, the most frequent
+        ([1, 0, -1], "far", 2, False),  # shares 1 alone
+        ([3, 0, 1], "far", 4, False),  # 2 is the farthest of 0, 1 and 2
+        ([3, 0, 1], "near", 1, False),  # 0 is the nearest of them
+        ([3, -1, -1], "explain", 1, False),
+    ],
+)
+def test_what_matches_no_class_goes_to_the_closest(
+    sequence: list[int], prefer: Prefer, class_id: int, matched: bool
+) -> None:
+    known = known_of({(0, 1, 2): 0, (0, 3): 1, (1, 2): 2, (0, 1): 3, (2,): 4}, [5, 9, 1, 2, 1])
+    distances = np.array([[1.0, 2.0, 3.0, 0.5]])
+    ids, unmatched = known.assign(np.array([sequence]), distances, prefer)
+    assert ids.tolist() == [class_id]
+    assert (len(unmatched) == 0) == matched
 
 
 @every_preference
