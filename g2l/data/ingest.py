@@ -5,13 +5,12 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
-
-import numpy as np
+from typing import ClassVar, Literal
 
 from g2l.data.archives import ImageArchive
-from g2l.data.arrays import NpzEmbeddings
 from g2l.data.entries import Entry, Rejected
+from g2l.data.extension import Extension, NothingNewError
+from g2l.data.groups import FOLDER, NoGroupsError
 from g2l.data.images import ImageFacts, inspect
 from g2l.data.index import IndexCounts, IndexWriter
 from g2l.data.raster import BrokenImageError
@@ -41,18 +40,26 @@ class _Accepted:
 
 
 @dataclass
-class _Tally:
+class Tally:
     """What is counted while items go by."""
 
     n_items: int = 0
     n_rejected: int = 0
+    n_duplicates: int = 0
     rejected: list[RejectedItem] = field(default_factory=list)
     shortest: int = 2**31
     longest: int = 0
     channels: int = 1
     dtype: str = "uint8"
 
+    def go_on_from(self, older: PackSummary) -> None:
+        """Count on from an older version's items."""
+        self.n_items, self.channels, self.dtype = older.n_items, older.channels, older.dtype
+        if older.image_size is not None:
+            self.shortest, self.longest = older.image_size["min"], older.image_size["max"]
+
     def accept(self, facts: ImageFacts) -> None:
+        """Count an image."""
         self.n_items += 1
         self.shortest = min(self.shortest, facts.height, facts.width)
         self.longest = max(self.longest, facts.height, facts.width)
@@ -60,53 +67,102 @@ class _Tally:
         self.dtype = max(self.dtype, facts.dtype, key=len)
 
     def reject(self, rejected: Rejected) -> None:
+        """Count and list what is left out."""
         self.n_rejected += 1
         if len(self.rejected) < MAX_LISTED_REJECTIONS:
             self.rejected.append({"path": rejected.path, "reason": rejected.reason})
 
+    def reject_duplicate(self, path: str, item: int) -> None:
+        """Count and list what an older version has as an item."""
+        self.n_duplicates += 1
+        self.reject(Rejected(path, f"the dataset has these bytes already, as item {item}"))
 
-def pack_images(archive: ImageArchive, folder: Path, stem: str, *, on_progress: Progress) -> PackSummary:
+    def summary(
+        self,
+        kind: Literal["images", "embeddings"],
+        counts: IndexCounts,
+        *,
+        image_size: ImageSize | None,
+        version: int,
+    ) -> PackSummary:
+        """What the pack says of itself, but for a derived split."""
+        n_test = counts.splits["test"]
+        return PackSummary(
+            kind=kind,
+            n_items=self.n_items,
+            n_rejected=self.n_rejected,
+            rejected=self.rejected,
+            classes=[ClassCount(name=name, count=counts.labels[name]) for name in sorted(counts.labels)],
+            splits=SplitCounts(train=self.n_items - n_test, test=n_test, derived=False),
+            image_size=image_size,
+            channels=self.channels,
+            dtype=self.dtype,
+            version=version,
+            n_groups=len(counts.groups) or None,
+            n_duplicates=self.n_duplicates,
+        )
+
+
+def pack_images(
+    archive: ImageArchive,
+    folder: Path,
+    stem: str,
+    *,
+    group_by: str | None = None,
+    extends: Extension | None = None,
+    on_progress: Progress,
+) -> PackSummary:
     """Write images.bin and index.parquet; the whole of each image is decoded to see that it is good.
 
     Args:
         archive: read once, front to back.
         folder: exists and is empty.
         stem: the archive's name without ending.
+        group_by: as the archive was opened with.
+        extends: the pack whose items come first; items that it has already are rejected.
         on_progress: (done, total) bytes.
 
     Raises:
         NoImagesError: nothing was accepted.
+        NothingNewError: nothing was that `extends` does not have.
+        DatasetMismatchError: an item does not fit those of `extends`.
+        NoGroupsError: no item has a group, though `group_by` names some.
     """
-    tally = _Tally()
-    offset = 0
-    with IndexWriter(folder) as index, (folder / "images.bin").open("wb") as file:
+    tally = Tally()
+    offset, version = 0, 1
+    if extends is not None:
+        extends.require_kind("images")
+        tally.go_on_from(extends.summary)
+        offset, version = extends.copy("images.bin", folder / "images.bin"), extends.version
+    n_before = tally.n_items
+    with IndexWriter(folder) as index, (folder / "images.bin").open("ab") as file:
         for results in map_in_order(_check, _batches(archive)):
             for item in results:
                 if isinstance(item, Rejected):
                     tally.reject(item)
-                    continue
-                file.write(item.entry.data)
-                tally.accept(item.facts)
-                index.add(_row(item, offset))
-                offset += len(item.entry.data)
+                elif extends is not None and (known := extends.item_of(item.sha256)) is not None:
+                    tally.reject_duplicate(item.entry.path, known)
+                else:
+                    if extends is not None:
+                        extends.require_like(item.entry.path, item.facts.channels, item.facts.dtype)
+                    file.write(item.entry.data)
+                    tally.accept(item.facts)
+                    index.add(_row(item, offset, version))
+                    offset += len(item.entry.data)
             on_progress(archive.position, archive.size)
-        if not tally.n_items:
-            raise _no_images(tally)
+        if tally.n_items == n_before:
+            raise nothing_new(tally.n_duplicates) if tally.n_duplicates else _no_images(tally)
         file.flush()
         os.fsync(file.fileno())
-        counts = index.finish(stem if archive.has_folders else None)
+        counts = index.finish(
+            stem if archive.has_folders else None,
+            folder_groups=group_by == FOLDER,
+            before=() if extends is None else extends.rows(),
+        )
+    require_groups(group_by, counts)
     on_progress(archive.size, archive.size)
-    return PackSummary(
-        kind="images",
-        n_items=tally.n_items,
-        n_rejected=tally.n_rejected,
-        rejected=tally.rejected,
-        classes=_classes(counts),
-        splits=_splits(counts, tally.n_items),
-        image_size=ImageSize(min=tally.shortest, max=tally.longest),
-        channels=tally.channels,
-        dtype=tally.dtype,
-    )
+    image_size = ImageSize(min=tally.shortest, max=tally.longest)
+    return tally.summary("images", counts, image_size=image_size, version=version)
 
 
 def _batches(archive: ImageArchive) -> Iterator[list[Entry | Rejected]]:
@@ -139,61 +195,35 @@ def _check_entry(entry: Entry) -> _Accepted | Rejected:
     return _Accepted(entry, hashlib.sha256(entry.data).digest(), facts)
 
 
-def _row(item: _Accepted, offset: int) -> tuple[object, ...]:
+def _row(item: _Accepted, offset: int, version: int) -> tuple[object, ...]:
     entry, facts = item.entry, item.facts
     return (
-        entry.path, entry.label, None, item.sha256, facts.format, offset, len(entry.data),
-        facts.height, facts.width, facts.channels, facts.dtype,
+        entry.path, entry.label, entry.split, item.sha256, facts.format, offset, len(entry.data),
+        facts.height, facts.width, facts.channels, facts.dtype, entry.group, version,
     )  # fmt: skip
 
 
-def pack_embeddings(archive: NpzEmbeddings, folder: Path, *, on_progress: Progress) -> PackSummary:
-    """Write embeddings.npy (N, D) float32 and index.parquet.
+def require_groups(group_by: str | None, counts: IndexCounts) -> None:
+    """Raise NoGroupsError where groups were asked for, and no new item has one."""
+    if group_by is None or counts.n_grouped:
+        return
+    where = (
+        "no image lies in a folder below that of its class; put each into CLASS/GROUP/"
+        if group_by == FOLDER
+        else "it is empty for every item"
+    )
+    raise NoGroupsError(f"group_by = {group_by!r}: {where}, or leave group_by out", field="group_by")
 
-    Raises:
-        NoImagesError: there are no rows.
-        NotFiniteError: a value is NaN or infinite.
-    """
-    if not archive.n_items:
-        raise NoImagesError("'embeddings' has no rows; send at least one", field="file")
-    with IndexWriter(folder) as index, (folder / "embeddings.npy").open("wb") as file:
-        header = {"descr": "<f4", "fortran_order": False, "shape": (archive.n_items, archive.dim)}
-        np.lib.format.write_array_header_1_0(file, header)
-        done = 0
-        for block in archive.blocks():
-            file.write(block.astype("<f4", copy=False).tobytes())
-            for row in block:
-                label = None if archive.labels is None else archive.labels[done]
-                digest = hashlib.sha256(row.tobytes()).digest()
-                index.add((f"embeddings/{done:07d}", label, None, digest, *(None,) * 7))
-                done += 1
-            on_progress(done, archive.n_items)
-        file.flush()
-        os.fsync(file.fileno())
-        counts = index.finish(None)
-    return PackSummary(
-        kind="embeddings",
-        n_items=archive.n_items,
-        n_rejected=0,
-        rejected=[],
-        classes=_classes(counts),
-        splits=_splits(counts, archive.n_items),
-        image_size=None,
-        channels=archive.dim,
-        dtype="float32",
+
+def nothing_new(n_duplicates: int) -> NothingNewError:
+    """The refusal of an archive of duplicates."""
+    return NothingNewError(
+        f"the dataset has the bytes of all {n_duplicates:,} items of the archive already; send others",
+        field="file",
     )
 
 
-def _classes(counts: IndexCounts) -> list[ClassCount]:
-    return [ClassCount(name=name, count=counts.labels[name]) for name in sorted(counts.labels)]
-
-
-def _splits(counts: IndexCounts, n_items: int) -> SplitCounts:
-    test = counts.splits["test"]
-    return SplitCounts(train=n_items - test, test=test, derived=False)
-
-
-def _no_images(tally: _Tally) -> NoImagesError:
+def _no_images(tally: Tally) -> NoImagesError:
     if not tally.n_rejected:
         return NoImagesError(
             "the archive has no files named like images (.jpg, .png, .tif, .webp, .bmp, .gif, .ppm); "

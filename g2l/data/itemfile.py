@@ -1,6 +1,7 @@
 """The bytes of a pack's images, by item."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -9,7 +10,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from g2l.data.images import decode, decode_for
+from g2l.data.pixels import resize, with_channels, with_depth
 from g2l.data.raster import Pixels
+from g2l.data.threads import map_in_order
+
+COLUMNS = ("offset", "length", "height", "width", "channels", "format", "dtype")
+"""Of the index, what reading items needs."""
+
+Progress = Callable[[int, int], None]
+_FILL_BATCH = 64
 
 
 class ItemFile:
@@ -17,7 +26,7 @@ class ItemFile:
 
     Args:
         path: of images.bin.
-        table: the pack's index.
+        table: of the pack's index, `COLUMNS` or more.
     """
 
     def __init__(self, path: Path, table: pa.Table) -> None:
@@ -50,6 +59,27 @@ class ItemFile:
             bare = self._bare(i)
             return bare, (float(bare.shape[0]), float(bare.shape[1]))
         return decode_for(self.read(i), size)
+
+    def fill(self, images: Pixels, chosen: NDArray[np.int64], *, on_progress: Progress) -> None:
+        """Decode items into squares, on all cores; see `Pack.resized`.
+
+        Args:
+            images: (n, size, size, channels), filled here.
+            chosen: (n,) items.
+            on_progress: called with (done, n).
+        """
+        size, channels = images.shape[1], images.shape[3]
+
+        def fill(start: int) -> int:
+            stop = min(start + _FILL_BATCH, len(chosen))
+            for row in range(start, stop):
+                pixels, within = self.pixels_for(int(chosen[row]), size)
+                pixels = resize(with_depth(pixels, images.dtype), (size, size), within=within)
+                images[row] = with_channels(pixels, channels)
+            return stop
+
+        for done in map_in_order(fill, range(0, len(chosen), _FILL_BATCH)):
+            on_progress(done, len(chosen))
 
     def _bare(self, i: int) -> Pixels:
         shape = (int(self._heights[i]), int(self._widths[i]), int(self._channels[i]))

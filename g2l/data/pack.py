@@ -12,24 +12,29 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from g2l.data.archives import archive_stem, open_archive
-from g2l.data.arrays import NpzEmbeddings
+from g2l.data.archives import EmbeddingArchive, archive_stem, open_archive
+from g2l.data.extension import Extension
 from g2l.data.images import MEDIA_TYPES
-from g2l.data.index import SCHEMA
-from g2l.data.ingest import Progress, pack_embeddings, pack_images
-from g2l.data.itemfile import ItemFile
-from g2l.data.pixels import encode_png, encode_thumbnail, resize, with_channels, with_depth
+from g2l.data.index import SCHEMA, digest_keys, group_keys
+from g2l.data.ingest import Progress, pack_images
+from g2l.data.ingest_vectors import pack_embeddings
+from g2l.data.itemfile import COLUMNS, ItemFile
+from g2l.data.pixels import encode_png, encode_thumbnail
 from g2l.data.raster import Pixels
 from g2l.data.splits import ClassTooSmallError, Indices, TargetSplit, pretraining_indices, target_split
 from g2l.data.summary import PackSummary, load_summary
-from g2l.data.threads import map_in_order
 from g2l.errors import G2LError
-
-_RESIZE_BATCH = 64
 
 
 def write_pack(
-    archive_path: Path, filename: str, folder: Path, *, on_progress: Progress = lambda done, total: None
+    archive_path: Path,
+    filename: str,
+    folder: Path,
+    *,
+    label_by: str | None = None,
+    group_by: str | None = None,
+    extends: Path | None = None,
+    on_progress: Progress = lambda done, total: None,
 ) -> PackSummary:
     """Read an archive once, in flat memory, into a pack; what fails leaves nothing behind.
 
@@ -37,6 +42,10 @@ def write_pack(
         archive_path: a .zip, .tar, .tar.gz, .npz, or a folder.
         filename: its name as the user knows it.
         folder: made here; must not exist.
+        label_by: the column, field or array that says its class; None for the usual one, or for folders.
+        group_by: what says which group an item belongs to: "folder", for the folder below that of its class,
+            or the name of a column, field or array; None: no groups.
+        extends: the folder of a pack whose items come first, under the numbers that they have.
         on_progress: called with (done, total), in bytes of the archive (rows, for embeddings); may raise.
 
     Raises:
@@ -45,11 +54,19 @@ def write_pack(
     """
     folder.mkdir(parents=True)
     try:
-        with open_archive(archive_path, filename) as archive:
-            if isinstance(archive, NpzEmbeddings):
-                summary = pack_embeddings(archive, folder, on_progress=on_progress)
+        older = None if extends is None else Extension(extends)
+        with open_archive(
+            archive_path, filename, label_by=label_by, group_by=group_by, scratch=folder
+        ) as archive:
+            if isinstance(archive, EmbeddingArchive):
+                summary = pack_embeddings(
+                    archive, folder, group_by=group_by, extends=older, on_progress=on_progress
+                )
             else:
-                summary = pack_images(archive, folder, archive_stem(filename), on_progress=on_progress)
+                stem = archive_stem(filename)
+                summary = pack_images(
+                    archive, folder, stem, group_by=group_by, extends=older, on_progress=on_progress
+                )
         summary.save(folder / "pack.json")
         summary = _with_derived_split(Pack(folder))
         summary.save(folder / "pack.json")
@@ -93,6 +110,8 @@ class Item:
     width: int | None
     channels: int | None
     dtype: str | None
+    group: str | None
+    version: int | None
 
 
 class Pack:
@@ -104,14 +123,25 @@ class Pack:
     Attributes:
         summary: its facts.
         kind: "images" or "embeddings".
-        table: the index, a pyarrow table; columns as in `g2l.data.index.SCHEMA`.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.summary = load_summary(folder / "pack.json")
         self.kind: Literal["images", "embeddings"] = self.summary.kind
-        self.table: pa.Table = pq.read_table(folder / "index.parquet", schema=SCHEMA).combine_chunks()
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The whole index; columns as in `g2l.data.index.SCHEMA`."""
+        return self._columns(*SCHEMA.names)
+
+    def _columns(self, *names: str) -> pa.Table:
+        """Some columns of the index, of which a million items' fit in tens of MB each."""
+        return pq.read_table(self._index, schema=SCHEMA, columns=list(names)).combine_chunks()
+
+    @property
+    def _index(self) -> Path:
+        return self.folder / "index.parquet"
 
     def __len__(self) -> int:
         return self.summary.n_items
@@ -124,18 +154,30 @@ class Pack:
     @cached_property
     def class_ids(self) -> NDArray[np.int64]:
         """(N,) index into `classes`; -1 where an item has no label."""
-        ids = pc.index_in(self.table["label"], value_set=pa.array(self.classes, pa.string()))
+        ids = pc.index_in(self._columns("label")["label"], value_set=pa.array(self.classes, pa.string()))
         return cast(NDArray[np.int64], ids.fill_null(-1).to_numpy().astype(np.int64))
 
     @cached_property
     def splits(self) -> NDArray[np.str_]:
         """(N,) "train", "test", or "" where the archive has no splits."""
-        return np.asarray(self.table["split"].fill_null("").to_numpy(), dtype="U5")
+        return np.asarray(self._columns("split")["split"].fill_null("").to_numpy(), dtype="U5")
+
+    @cached_property
+    def groups(self) -> NDArray[np.uint64] | None:
+        """(N,) a number for the group of each item, 0 where it has none; None if no item has one."""
+        return None if self.summary.n_groups is None else group_keys(self._columns("group")["group"])
+
+    @property
+    def _versions(self) -> NDArray[np.int64] | None:
+        if self.summary.version == 1:
+            return None
+        column = self._columns("version")["version"].fill_null(1)
+        return cast(NDArray[np.int64], column.to_numpy().astype(np.int64))
 
     @cached_property
     def digests(self) -> NDArray[np.bytes_]:
         """(N,) SHA-256 of each item's bytes, as 64 hexadecimal characters (S64)."""
-        column = self.table["sha256"].combine_chunks()
+        column = self._columns("sha256")["sha256"].combine_chunks()
         start, length = column.offset * 32, len(column) * 32
         whole = column.buffers()[1][start : start + length].to_pybytes()
         return np.frombuffer(whole.hex().encode("ascii"), "S64")
@@ -143,7 +185,7 @@ class Pack:
     @property
     def paths(self) -> pa.ChunkedArray:
         """(N,) paths within the archive, as text."""
-        return self.table["path"]
+        return self._columns("path")["path"]
 
     def pretraining_indices(self) -> Indices:
         """The items to pretrain on: `train`, or all without splits (`splits.pretraining_indices`)."""
@@ -151,7 +193,14 @@ class Pack:
 
     def target_split(self) -> TargetSplit:
         """Train and test as a target: given or derived (`splits.target_split`)."""
-        return target_split(self.class_ids, self.classes, self.splits, digests=self.digests)
+        return target_split(
+            self.class_ids,
+            self.classes,
+            self.splits,
+            keys=digest_keys(self._index),
+            groups=self.groups,
+            versions=self._versions,
+        )
 
     def item(self, i: int) -> Item:
         """One row of the index."""
@@ -173,7 +222,7 @@ class Pack:
     @cached_property
     def _items(self) -> ItemFile:
         self._require("images")
-        return ItemFile(self.folder / "images.bin", self.table)
+        return ItemFile(self.folder / "images.bin", self._columns(*COLUMNS))
 
     def encoded(self, i: int) -> tuple[bytes, str]:
         """The original bytes of an image and their media type; bare pixels as PNG.
@@ -231,29 +280,15 @@ class Pack:
                 return cast(Pixels, kept)
         if out is None:
             images: Pixels = np.empty(shape, self.summary.dtype)
-            self._fill(images, chosen, on_progress)
+            self._items.fill(images, chosen, on_progress=on_progress)
             return images
         part = out.with_name(out.name + ".part")
         mapped = np.lib.format.open_memmap(part, mode="w+", dtype=np.dtype(self.summary.dtype), shape=shape)
         try:
-            self._fill(mapped, chosen, on_progress)
+            self._items.fill(mapped, chosen, on_progress=on_progress)
         except BaseException:
             part.unlink()
             raise
         mapped.flush()
         part.replace(out)
         return cast(Pixels, np.load(out, mmap_mode="r"))
-
-    def _fill(self, images: Pixels, chosen: Indices, on_progress: Progress) -> None:
-        size, channels = images.shape[1], images.shape[3]
-
-        def fill(start: int) -> int:
-            stop = min(start + _RESIZE_BATCH, len(chosen))
-            for row in range(start, stop):
-                pixels, within = self._items.pixels_for(int(chosen[row]), size)
-                pixels = resize(with_depth(pixels, images.dtype), (size, size), within=within)
-                images[row] = with_channels(pixels, channels)
-            return stop
-
-        for done in map_in_order(fill, range(0, len(chosen), _RESIZE_BATCH)):
-            on_progress(done, len(chosen))

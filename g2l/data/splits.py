@@ -7,10 +7,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from g2l.data.layout import TEST, TRAIN
+from g2l.data.group_draw import draw_groups
+from g2l.data.layout import TEST
 from g2l.errors import G2LError
 
 Indices = NDArray[np.int64]
+Keys = NDArray[np.uint64]
 TEST_SHARE = 0.3
 
 
@@ -70,26 +72,31 @@ def pretraining_indices(splits: NDArray[np.str_]) -> Indices:
 
 
 def target_split(
-    class_ids: NDArray[np.integer],
+    class_ids: Indices,
     classes: Sequence[str],
     splits: NDArray[np.str_],
     *,
-    digests: NDArray[np.bytes_],
+    keys: Keys,
+    groups: Keys | None = None,
+    versions: Indices | None = None,
 ) -> TargetSplit:
     """The archive's own train and test; without a test, a stratified 30 % drawn by the items' digests.
 
     The draw depends on the items alone, so it is the same for every transfer. Copies of one image stay
-    together; an image that carries two labels is always on the train side.
+    together, and so do the items of a group (see `draw_groups`); without groups, an image that carries two
+    labels is always on the train side. What a version of a dataset adds does not move the items before it.
 
     Args:
         class_ids: (N,), -1 where an item has no label.
         classes: names by class id.
-        splits: (N,) "train", "test" or "".
-        digests: (N,) of each item's bytes.
+        splits: (N,) "train", "test" or ""; where there is a test, "" trains, unless its group tests.
+        keys: (N,) the first 8 bytes of each item's SHA-256, as a number.
+        groups: (N,) likewise of the name of its group, 0 without one; None if no item has one.
+        versions: (N,) the version of the dataset that an item came with; all the first if None.
 
     Raises:
         UnlabelledDatasetError: no item has a label.
-        ClassTooSmallError: a class has one (distinct) image, and there is no test.
+        ClassTooSmallError: a class has one (distinct) image or lies in one group, and there is no test.
         EmptySplitError: there are only test items.
     """
     labelled = np.flatnonzero(class_ids >= 0)
@@ -98,49 +105,98 @@ def target_split(
             "the dataset has no labels, and a target needs them; send an archive with a folder per class",
             field="dataset_id",
         )
+    if versions is None:
+        versions = np.ones(len(class_ids), np.int64)
     if (splits[labelled] == TEST).any():
-        given = TargetSplit(
-            labelled[splits[labelled] == TRAIN], labelled[splits[labelled] == TEST], derived=False
-        )
-        if not len(given.train):
+        in_test = _given_test(splits, groups)[labelled]
+        if in_test.all():
             raise EmptySplitError(
                 "all labelled images are in 'test'; put some in 'train', or use no splits", field="dataset_id"
             )
-        return given
-    shared = _with_two_labels(class_ids[labelled], digests[labelled])
+        return TargetSplit(labelled[~in_test], labelled[in_test], derived=False)
+    if groups is None:
+        in_test = _draw_images(class_ids[labelled], keys[labelled], versions[labelled], classes=classes)
+    else:
+        in_test, one_sided = draw_groups(
+            class_ids[labelled], keys[labelled], groups[labelled], versions[labelled], share=TEST_SHARE
+        )
+        if one_sided:
+            raise _one_sided([classes[class_id] for class_id in one_sided])
+    return TargetSplit(labelled[~in_test], labelled[in_test], derived=True)
+
+
+def _given_test(splits: NDArray[np.str_], groups: Keys | None) -> NDArray[np.bool_]:
+    in_test = np.asarray(splits == TEST)
+    if groups is not None:
+        of_groups = np.isin(groups, groups[in_test & (groups != 0)])
+        in_test = in_test | (of_groups & (groups != 0) & (splits == ""))
+    return in_test
+
+
+def _draw_images(
+    class_ids: Indices, keys: Keys, versions: Indices, *, classes: Sequence[str]
+) -> NDArray[np.bool_]:
+    """Which labelled items test, class by class."""
+    shared = _with_two_labels(class_ids, keys)
     in_test = np.zeros(len(class_ids), bool)
-    for class_id in np.unique(class_ids[labelled]):
-        of_class = class_ids[labelled] == class_id
-        items = labelled[of_class & ~shared]
-        in_test[_draw_test(items, digests[items], int(of_class.sum()), classes[class_id])] = True
-    return TargetSplit(labelled[~in_test[labelled]], labelled[in_test[labelled]], derived=True)
+    by_class = np.argsort(class_ids, kind="stable")
+    _, starts = np.unique(class_ids[by_class], return_index=True)
+    for rows in np.split(by_class, starts[1:]):
+        drawn = _draw_class(keys[rows], versions[rows], shared[rows])
+        if drawn is None:
+            raise _too_small(classes[class_ids[rows[0]]], len(rows))
+        in_test[rows] = drawn
+    return in_test
 
 
-def _with_two_labels(class_ids: NDArray[np.integer], digests: NDArray[np.bytes_]) -> NDArray[np.bool_]:
-    _, copies = np.unique(digests, return_inverse=True)
+def _with_two_labels(class_ids: Indices, keys: Keys) -> NDArray[np.bool_]:
+    _, copies = np.unique(keys, return_inverse=True)
     low, high = np.full(copies.max() + 1, np.iinfo(np.int64).max), np.full(copies.max() + 1, -1)
     np.minimum.at(low, copies, class_ids)
     np.maximum.at(high, copies, class_ids)
     return np.asarray((low != high)[copies])
 
 
-def _draw_test(items: Indices, digests: NDArray[np.bytes_], n_of_class: int, name: str) -> Indices:
-    """The test items of one class: whole groups of copies, lowest digests first, near the share."""
-    _, copies, sizes = np.unique(digests, return_inverse=True, return_counts=True)
-    most = len(sizes) - (n_of_class == len(items))  # one group stays for training
-    if most < 1:
-        what = (
-            "one image"
-            if n_of_class == 1
-            else f"{n_of_class} images that are copies of one, or of another class"
-        )
-        raise ClassTooSmallError(
-            f"class '{name}' has only {what}: a test split needs two different ones; add images, leave "
-            f"the class out, or send an archive with 'train' and 'test' folders",
-            field="dataset_id",
-        )
-    n_groups = 1 + int(np.abs(np.cumsum(sizes[:most]) - TEST_SHARE * n_of_class).argmin())
-    return items[copies < n_groups]
+def _draw_class(keys: Keys, versions: Indices, shared: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    """The test items of one class, version by version; None if it cannot be on both sides.
+
+    Each version's copies of one image are whole, and those of the lowest keys test, as many as bring the
+    class nearest to its share.
+    """
+    in_test, settled = np.zeros(len(keys), bool), shared.copy()
+    for version in np.unique(versions):
+        n_there = int((versions <= version).sum())
+        new = np.flatnonzero((versions <= version) & ~settled)
+        n_test = int(in_test.sum())
+        _, copies, sizes = np.unique(keys[new], return_inverse=True, return_counts=True)
+        least, most = (
+            int(not n_test),
+            len(sizes) - int(n_there == n_test + len(new)),
+        )  # one stays for training
+        if least <= most:  # else the class waits for a version that it can be drawn in
+            tested = n_test + np.concatenate([[0], np.cumsum(sizes)])[least : most + 1]
+            in_test[new[copies < least + int(np.abs(tested - TEST_SHARE * n_there).argmin())]] = True
+            settled[new] = True
+    return in_test if 0 < in_test.sum() < len(keys) else None
+
+
+def _too_small(name: str, n_items: int) -> ClassTooSmallError:
+    what = "one image" if n_items == 1 else f"{n_items} images that are copies of one, or of another class"
+    return ClassTooSmallError(
+        f"class '{name}' has only {what}: a test split needs two different ones; add images, leave "
+        f"the class out, or send an archive with 'train' and 'test' folders",
+        field="dataset_id",
+    )
+
+
+def _one_sided(names: Sequence[str]) -> ClassTooSmallError:
+    shown = ", ".join(f"'{name}'" for name in names[:5]) + (", …" if len(names) > 5 else "")
+    return ClassTooSmallError(
+        f"groups stay on one side of a derived split, and that leaves {shown} on a single side, as where all "
+        f"images of a class are of one group; add images of other groups, take in the dataset without "
+        f"group_by, or send an archive with 'train' and 'test' folders",
+        field="dataset_id",
+    )
 
 
 def budget_indices(

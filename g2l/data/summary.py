@@ -48,6 +48,9 @@ class PackSummary:
         image_size: None for embeddings.
         channels: of the dataset: 3 where grey and RGB are mixed; the dimension for embeddings.
         dtype: "uint8", "uint16" (if any item is) or "float32" (embeddings).
+        version: counts the packs that grew from one; each item has that of the pack it came with.
+        n_groups: groups that items belong to; None where no item has one.
+        n_duplicates: of the rejected, those whose bytes the pack that this one extends has already.
     """
 
     kind: Literal["images", "embeddings"]
@@ -59,6 +62,9 @@ class PackSummary:
     image_size: ImageSize | None
     channels: int
     dtype: str
+    version: int = 1
+    n_groups: int | None = None
+    n_duplicates: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""

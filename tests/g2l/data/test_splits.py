@@ -21,16 +21,17 @@ from g2l.data.splits import (
 CLASSES = [f"c{i}" for i in range(6)]
 
 
-def digests_of(numbers: NDArray[np.integer]) -> NDArray[np.bytes_]:
-    return np.array([hashlib.sha256(str(n).encode()).hexdigest() for n in numbers], "S64")
+def keys_of(numbers: NDArray[np.integer]) -> NDArray[np.uint64]:
+    digests = [hashlib.sha256(str(n).encode()).digest() for n in numbers]
+    return np.array([int.from_bytes(digest[:8], "big") for digest in digests], np.uint64)
 
 
 def no_splits(n_items: int) -> NDArray[np.str_]:
     return np.full(n_items, "", "U5")
 
 
-def derived(class_ids: NDArray[np.integer], images: NDArray[np.integer]) -> TargetSplit:
-    return target_split(class_ids, CLASSES, no_splits(len(images)), digests=digests_of(images))
+def derived(class_ids: NDArray[np.int64], images: NDArray[np.integer]) -> TargetSplit:
+    return target_split(class_ids, CLASSES, no_splits(len(images)), keys=keys_of(images))
 
 
 def drawn(seed: int, sizes: list[int]) -> NDArray[np.int64]:
@@ -93,21 +94,19 @@ def test_a_class_that_cannot_be_split_is_named(class_ids: list[int], images: lis
 
 def test_given_splits_are_taken_as_they_are() -> None:
     splits = np.array(["train", "test", "train", "test", "test"], "U5")
-    split = target_split(np.array([0, 0, 1, 1, -1]), CLASSES, splits, digests=digests_of(np.arange(5)))
+    split = target_split(np.array([0, 0, 1, 1, -1]), CLASSES, splits, keys=keys_of(np.arange(5)))
     assert (split.train.tolist(), split.test.tolist(), split.derived) == ([0, 2], [1, 3], False)
 
 
 def test_train_without_test_is_split() -> None:
-    split = target_split(
-        np.zeros(10, int), CLASSES, np.full(10, "train", "U5"), digests=digests_of(np.arange(10))
-    )
+    split = target_split(np.zeros(10, int), CLASSES, np.full(10, "train", "U5"), keys=keys_of(np.arange(10)))
     assert (len(split.train), len(split.test), split.derived) == (7, 3, True)
 
 
 def test_test_without_train_is_refused() -> None:
     splits = np.full(4, "test", "U5")
     with pytest.raises(EmptySplitError):
-        target_split(np.zeros(4, int), CLASSES, splits, digests=digests_of(np.arange(4)))
+        target_split(np.zeros(4, int), CLASSES, splits, keys=keys_of(np.arange(4)))
     with pytest.raises(EmptySplitError):
         pretraining_indices(splits)
 
