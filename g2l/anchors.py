@@ -1,7 +1,7 @@
 """Anchors: named source domains as mean responses, given or discovered, with one metric between them."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -9,9 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from g2l.discovery import find_candidates, nearest_rows, pick_by_content
+from g2l.discovery import Candidates, find_candidates, nearest_rows, pick_by_content
+from g2l.distances import IDENTICAL
+from g2l.energy import SampledAnchors
 from g2l.errors import G2LError
-from g2l.metrics import IDENTICAL, Floats, Metric, as_responses, batch_slices, fit_metric
+from g2l.metrics import Floats, Metric, as_responses, batch_slices, fit_metric
 from g2l.words import nouns
 
 Ints = NDArray[np.int64]
@@ -19,7 +21,7 @@ Ints = NDArray[np.int64]
 SAMPLES = 256
 """Responses kept of one anchor, and at most this many ..."""
 ALL_SAMPLES = 4096
-"""... of all anchors together, for metrics that compare with images and not with a mean."""
+"""... of all anchors together: the energy metric and the labels of datasets compare with them."""
 NEAREST = 16
 """Images kept to show what a discovered anchor is."""
 
@@ -52,11 +54,11 @@ class AnchorSet:
     Attributes:
         names: K unique names of [A-Za-z0-9_]+.
         metric: the fitted metric.
-        means: (K, D) mean prepared responses (see `Metric.prepare`).
+        means: (K, D) mean prepared responses (see `Metric.prepare`); the energy metric measures to samples.
         squared_distances: (K, K), in squared units of the metric.
         counts: (K,) images behind each mean.
         samples: (S, D) float32 seeded draws of the anchors' responses as they came, at most 256 an anchor.
-        sample_anchors: (S,) whose they are.
+        sample_anchors: (S,) whose they are, ascending.
         nearest: (K, 16) indices of the images nearest to each discovered anchor, -1 where there are fewer;
             (K, 0) for given anchors.
     """
@@ -88,8 +90,9 @@ class AnchorSet:
     def batches(self, responses: ArrayLike) -> Iterator[tuple[slice, Floats]]:
         """`distances_to` a bounded number of rows at a time: (rows, squared distances)."""
         values = as_responses(responses, dims=self.means.shape[1])
+        measure = self._measure()
         for rows in batch_slices(values):
-            yield rows, self.metric.between(self.metric.prepare(values[rows]), self.means)
+            yield rows, measure(self.metric.prepare(values[rows]))
 
     def save(self, path: Path | str) -> None:
         """Write the set as one .npz file that `load_anchor_set` reads; nothing in it is pickled."""
@@ -97,6 +100,12 @@ class AnchorSet:
         arrays = {key: getattr(self, key) for key in _ARRAYS}
         with Path(path).open("wb") as file:  # a name without .npz stays as it is
             np.savez(file, allow_pickle=False, names=np.array(self.names), **metric, **arrays)
+
+    def _measure(self) -> Callable[[Floats], Floats]:
+        """What takes (N, D) prepared responses to (N, K) squared distances."""
+        if self.metric.compares_samples:
+            return _sampled(self.metric, self.samples, self.sample_anchors).to_points
+        return lambda prepared: self.metric.between(prepared, self.means)
 
 
 _ARRAYS = ("means", "squared_distances", "counts", "samples", "sample_anchors", "nearest")
@@ -162,8 +171,11 @@ def fit_anchors(
     if isinstance(metric, str):
         metric = fit_metric(metric, np.concatenate(list(groups.values())) if fit_on is None else fit_on)
     means = np.stack([sum(part.sum(0) for part in metric.batches(v)) / len(v) for v in groups.values()])
-    rng = np.random.default_rng(seed)
-    samples = [group[_draw(np.arange(len(group)), len(groups), rng)] for group in groups.values()]
+    # Each draw begins anew, so that two anchors of the same images have the same samples, at distance zero.
+    samples = [
+        group[_draw(np.arange(len(group)), len(groups), np.random.default_rng(seed))]
+        for group in groups.values()
+    ]
     counts = np.array([len(group) for group in groups.values()])
     return _anchor_set(clean_names(groups), metric, means, samples=samples, counts=counts)
 
@@ -209,7 +221,7 @@ def discover_anchors(
             f"only {len(found.means)} of {len(values)} images are distinct; k must not exceed that, got {k}",
             field="k",
         )
-    chosen = pick_by_content(metric, found, k)
+    chosen = pick_by_content(_candidate_distances(metric, values, found, rng), found.counts, k)
     anchors = _anchor_set(
         clean_names(nouns(k) if names is None else names),
         metric,
@@ -229,8 +241,10 @@ def _anchor_set(
     counts: Ints,
 ) -> AnchorSet:
     """Measure the anchors against each other and put the set together."""
-    distances = metric.between(means, means)
-    distances = (distances + distances.T) / 2
+    drawn = np.concatenate(samples).astype(np.float32)
+    owners = np.repeat(np.arange(len(samples)), [len(sample) for sample in samples])
+    sampled = metric.compares_samples
+    distances = _sampled(metric, drawn, owners).between() if sampled else _between_means(metric, means)
     np.fill_diagonal(distances, np.inf)
     i, j = np.unravel_index(int(distances.argmin()), distances.shape)
     if distances[i, j] <= IDENTICAL:
@@ -245,10 +259,35 @@ def _anchor_set(
         means=means,
         squared_distances=distances,
         counts=counts,
-        samples=np.concatenate(samples).astype(np.float32),
-        sample_anchors=np.repeat(np.arange(len(samples)), [len(sample) for sample in samples]),
+        samples=drawn,
+        sample_anchors=owners,
         nearest=np.empty((len(names), 0), dtype=np.int64),
     )
+
+
+def _candidate_distances(
+    metric: Metric, values: NDArray[np.generic], found: Candidates, rng: np.random.Generator
+) -> Floats:
+    """(M, M) between candidates for anchors."""
+    if not metric.compares_samples:
+        return _between_means(metric, found.means)
+    m = len(found.means)
+    draws = [_draw(np.flatnonzero(found.clusters == cluster), m, rng) for cluster in range(m)]
+    owners = np.repeat(np.arange(m), [len(rows) for rows in draws])
+    return _sampled(metric, values[np.concatenate(draws)], owners).between()
+
+
+def _between_means(metric: Metric, means: Floats) -> Floats:
+    """(K, K) squared distances, symmetric with a zero diagonal."""
+    distances = metric.between(means, means)
+    distances = (distances + distances.T) / 2
+    np.fill_diagonal(distances, 0.0)
+    return distances
+
+
+def _sampled(metric: Metric, samples: NDArray[np.generic], owners: Ints) -> SampledAnchors:
+    """The anchors as their samples."""
+    return SampledAnchors.of(metric.prepare(samples), owners)
 
 
 def _draw(rows: Ints, n_anchors: int, rng: np.random.Generator) -> Ints:

@@ -67,24 +67,27 @@ def cluster_centres(metric: Metric, values: NDArray[np.generic], k: int, rng: np
     return k_means(points, _count_distinct(points, k), rng)
 
 
-def pick_by_content(metric: Metric, found: Candidates, k: int) -> Ints:
+def pick_by_content(distances: Floats, counts: Ints, k: int) -> Ints:
     """The k candidates that greedy growth takes, from the one farthest from the mean of all images on.
 
     Where growth ends early, because no further candidate adds content, the largest ones left fill up.
+
+    Args:
+        distances: (M, M) squared distances between candidates, symmetric with a zero diagonal.
+        counts: (M,) images of each, falling.
+        k: candidates to pick, 1 to M.
     """
-    solid = int((found.counts >= SMALLEST * found.counts.mean()).sum())
-    means = found.means[: max(k, solid)]
-    distances = metric.between(means, means)
-    distances = (distances + distances.T) / 2
-    np.fill_diagonal(distances, 0.0)
-    centre = found.counts @ found.means / found.counts.sum()
-    first = int(metric.between(centre[None], means).argmax())
+    solid = int((counts >= SMALLEST * counts.mean()).sum())
+    shown = max(k, solid)
+    # The squared distance to a mean is the mean squared distance less a term that all candidates share.
+    first = int((distances[:shown] @ (counts / counts.sum())).argmax())
+    distances = distances[:shown, :shown]
     order = [first]
     if k > 1:
         grown = greedy_simplices(distances[[first]], distances, min(k - 1, ORDERED), "far")
         order += [int(anchor) for anchor in grown.order[0] if anchor >= 0]
     taken = set(order)
-    order += [i for i in range(len(means)) if i not in taken]
+    order += [i for i in range(shown) if i not in taken]
     return np.array(order[:k])
 
 

@@ -39,10 +39,10 @@ class Step:
 def grow_content(growth: Growth, delta: Array, sign: float) -> Iterator[Step]:
     """Grow from the point itself as origin; `sign` -1 prefers the highest candidate, +1 the lowest."""
     xp, anchors = growth.xp, growth.anchors
-    floor = growth.flat * xp.max(delta, axis=1, keepdims=True)
+    delta, floor, negative = _clamped(growth, delta)
     index = xp.arange(delta.shape[1], device=array_api_compat.device(delta))[None, :]
     heights, free = delta, delta >= 0
-    named, negative = free[:, 0], ~free[:, 0]
+    named = free[:, 0]
     log_volume = xp.zeros_like(delta[:, 0])
     columns: list[Array] = []
     for step in range(growth.length):
@@ -69,13 +69,13 @@ def grow_explanation(growth: Growth, delta: Array) -> Iterator[Step]:
     xp, anchors = growth.xp, growth.anchors
     first = next(grow_content(growth, delta, 1.0))
     yield first
-    floor = growth.flat * xp.max(delta, axis=1, keepdims=True)
+    delta, floor, negative = _clamped(growth, delta)
     index = xp.arange(delta.shape[1], device=array_api_compat.device(delta))[None, :]
     height = pick(xp, delta, first.chosen)  # of the point above the hull so far, squared
     origin = xp.take(anchors, first.chosen, axis=0)
     widths = origin  # of the candidates, squared
     lean = (height[:, None] + origin - delta) / 2  # inner product of the point with each candidate
-    free, chosen, negative = delta >= 0, first.chosen, first.negative
+    free, chosen = delta >= 0, first.chosen
     named, log_anchors = height > floor[:, 0], xp.zeros_like(height)
     columns: list[Array] = []
     for _ in range(1, growth.length):
@@ -84,6 +84,8 @@ def grow_explanation(growth: Growth, delta: Array) -> Iterator[Step]:
         lowering = xp.where(allowed, lean * lean / xp.where(allowed, widths, 1.0), 0.0)
         allowed = allowed & (lowering > floor)
         named = named & xp.any(allowed, axis=1)
+        below = allowed & (lowering > height[:, None] + floor)  # the point's own height would be negative
+        negative = negative | (named & xp.any(below, axis=1))
         left = xp.where(height[:, None] > lowering, height[:, None] - lowering, 0.0)
         cost = xp.where(allowed, left, math.inf)
         chosen = xp.argmin(cost, axis=1)
@@ -111,6 +113,14 @@ GROWTH: dict[str, Callable[[Growth, Array], Iterator[Step]]] = {
 }
 
 
+def _clamped(growth: Growth, delta: Array) -> tuple[Array, Array, Array]:
+    """Squared distances without negatives, each row's floor (n, 1), and which rows (n,) had negatives."""
+    xp = growth.xp
+    clamped = xp.where(delta > 0, delta, 0.0)
+    floor = growth.flat * xp.max(clamped, axis=1, keepdims=True)
+    return clamped, floor, xp.any(delta < -floor, axis=1)
+
+
 def _orthogonalized(xp: Any, inner: Array, columns: list[Array], chosen: Array) -> Array:
     """Inner products with the chosen anchor, less what the earlier columns account for."""
     for column in columns:
@@ -126,7 +136,10 @@ def pick(xp: Any, values: Array, chosen: Array) -> Array:
 
 
 def hull_projection(xp: Any, anchors: Array, flat: float) -> Callable[[Array], Array]:
-    """What takes squared distances to the anchors to those of the point's foot in their affine hull."""
+    """What takes squared distances to the anchors to those of the point's foot in their affine hull.
+
+    They are negative by rounding, and by more only where the anchors' distances embed in no Euclidean space.
+    """
     rows = xp.mean(anchors, axis=1)
     mean = xp.mean(rows)
     gram = (rows[:, None] + rows[None, :] - anchors - mean) / 2
@@ -138,7 +151,6 @@ def hull_projection(xp: Any, anchors: Array, flat: float) -> Callable[[Array], A
         lean = (rows[None, :] - mean + xp.mean(delta, axis=1, keepdims=True) - delta) / 2
         along = lean @ axes
         square = xp.sum(along * along / widths[None, :], axis=1, keepdims=True)
-        inside = square + (rows - mean / 2)[None, :] - 2 * (along @ axes.T)
-        return xp.where(inside > 0, inside, 0.0)
+        return square + (rows - mean / 2)[None, :] - 2 * (along @ axes.T)
 
     return project

@@ -1,6 +1,7 @@
-"""Metrics between response vectors: how a network's outputs become squared distances that embed.
+"""Metrics between response vectors: how a network's outputs become squared distances.
 
 A metric is fitted once (mean, scale, rule), stored with its anchor set, and applied in float64 ever after.
+All but "kl" embed in a Euclidean space (docs/method.md, "Metrics").
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,17 +11,16 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from g2l.distances import IDENTICAL, jensen_shannon, lengths_between, squares_between, symmetric_kl
 from g2l.errors import G2LError
 from g2l.geometry import row_slices
 
 Floats = NDArray[np.float64]
-MetricName = Literal["euclidean", "hellinger", "jensen-shannon"]
+MetricName = Literal["euclidean", "hellinger", "jensen-shannon", "energy", "kl"]
 METRICS: tuple[str, ...] = get_args(MetricName)
 
 EPSILON = 1e-6
 """Added to every outcome of a distribution before it is normalized, so that logarithms stay finite."""
-IDENTICAL = 1e-12
-"""Prepared responses within this squared distance are one and the same point (their own size is about 1)."""
 BATCH_ENTRIES = 2**21
 """Numbers prepared at a time (16 MiB in float64)."""
 
@@ -59,8 +59,8 @@ class Metric:
 
     Attributes:
         name: one of `METRICS`.
-        rule: what `prepare` does: "unit-norm" (euclidean), or for distributions "ratio" (r / sum r) or
-            "softmax" (of standardized r).
+        rule: what `prepare` does: "unit-norm" (euclidean, energy), or for distributions "ratio" (r / sum r)
+            or "softmax" (of standardized r).
         mean: (D,) of the fitting data: of unit-norm responses, for "softmax" of responses as they came; for
             "ratio" zeros.
         scale: (D,) standard deviations for "softmax", else ones.
@@ -71,6 +71,11 @@ class Metric:
     mean: Floats
     scale: Floats
 
+    @property
+    def compares_samples(self) -> bool:
+        """An anchor is a sample of its images to this metric, and not their mean (see `g2l.energy`)."""
+        return self.name == "energy"
+
     def prepare(self, responses: ArrayLike) -> Floats:
         """Responses as the metric sees them: centred unit vectors, or distributions.
 
@@ -80,14 +85,14 @@ class Metric:
             responses: (N, D) real numbers.
 
         Returns:
-            (N, D) float64. Euclidean: r / |r| less the fitted mean (distances stay, cancellation goes). Else
-            p >= about 1e-6 / D with sum 1.
+            (N, D) float64. Euclidean and energy: r / |r| less the fitted mean (distances stay, cancellation
+            goes). Else p >= about 1e-6 / D with sum 1.
 
         Raises:
             BadResponsesError: the wrong shape, or negative where the fitting data had no negatives ("ratio").
             NonFiniteResponsesError: NaN or infinity.
         """
-        r = _finite(as_responses(responses, dims=len(self.mean)))
+        r = finite(as_responses(responses, dims=len(self.mean)))
         if self.rule == "unit-norm":
             return unit_norm(r) - self.mean
         if self.rule == "ratio":
@@ -109,16 +114,22 @@ class Metric:
 
         Returns:
             (N, K) float64, >= 0. Hellinger without the usual 1/2; Jensen-Shannon divergences in nats,
-            whose root is the distance.
+            whose root is the distance; energy 2 |x - y|, the energy distance of two single points; kl both
+            directions added, in nats.
         """
         if self.name == "jensen-shannon":
-            return _jensen_shannon(x, y)
-        u, v = self.coordinates(x), self.coordinates(y)
-        squares: Floats = (u * u).sum(1)[:, None] + (v * v).sum(1)[None, :] - 2 * (u @ v.T)
-        return np.maximum(squares, 0.0, out=squares)
+            return jensen_shannon(x, y)
+        if self.name == "kl":
+            return symmetric_kl(x, y)
+        if self.name == "energy":
+            return 2 * lengths_between(x, y)
+        return squares_between(self.coordinates(x), self.coordinates(y))
 
     def coordinates(self, prepared: Floats) -> Floats:
-        """Points whose Euclidean distances are the metric's (Jensen-Shannon: its close kin Hellinger's)."""
+        """Points to cluster by: their Euclidean distances are the metric's or grow with them.
+
+        Jensen-Shannon and kl: those of their close kin Hellinger.
+        """
         return prepared if self.rule == "unit-norm" else np.sqrt(prepared)
 
     def squared_distances(self, x: ArrayLike, y: ArrayLike) -> Floats:
@@ -181,7 +192,8 @@ def fit_metric(name: str, responses: ArrayLike) -> Metric:
     if name not in METRICS:
         raise UnknownMetricError(f"metric is one of {', '.join(METRICS)}; got {name!r}", field="metric")
     values = as_responses(responses)
-    metric = _fit_unit_norm(values) if name == "euclidean" else fit_distribution_rule(name, values)
+    unit = name in ("euclidean", "energy")
+    metric = _fit_unit_norm(name, values) if unit else fit_distribution_rule(name, values)
     first = metric.coordinates(metric.prepare(values[:1]))
     spread = max(
         float(((metric.coordinates(part) - first) ** 2).sum(1).max()) for part in metric.batches(values)
@@ -202,11 +214,11 @@ def fit_distribution_rule(name: str, *responses: NDArray[np.generic]) -> Metric:
     """
     n = sum(map(len, responses))
     ones = np.ones(responses[0].shape[1])
-    if all((part >= 0).all() for values in responses for part in _finite_batches(values)):
+    if all((part >= 0).all() for values in responses for part in finite_batches(values)):
         return Metric(name, "ratio", np.zeros_like(ones), ones)
     # Each set is summed for itself, so that the order in which two of them are given does not matter.
-    mean = sum(sum(part.sum(0) for part in _finite_batches(values)) for values in responses) / n
-    squares = sum(sum(((part - mean) ** 2).sum(0) for part in _finite_batches(v)) for v in responses)
+    mean = sum(sum(part.sum(0) for part in finite_batches(values)) for values in responses) / n
+    squares = sum(sum(((part - mean) ** 2).sum(0) for part in finite_batches(v)) for v in responses)
     scale = np.sqrt(squares / n)
     return Metric(name, "softmax", np.asarray(mean), np.where(scale > 0, scale, 1.0))
 
@@ -229,9 +241,33 @@ def as_responses(responses: ArrayLike, *, dims: int | None = None) -> NDArray[np
     return values
 
 
+def finite_batches(values: NDArray[np.generic]) -> Iterator[Floats]:
+    """`finite` a bounded number of rows at a time."""
+    for rows in batch_slices(values):
+        yield finite(values[rows], start=rows.start)
+
+
+def finite(values: NDArray[np.generic], *, start: int = 0) -> Floats:
+    """Rows in float64, refused where they hold NaN or infinity; `start` is the first one's number."""
+    numbers = np.asarray(values, dtype=np.float64)
+    good = np.isfinite(numbers).all(1)
+    if not good.all():
+        row = start + int(np.argmin(good))
+        raise NonFiniteResponsesError(
+            f"response {row} (counted from 0) holds NaN or infinity; "
+            "check the embedder, or leave that image out"
+        )
+    return numbers
+
+
 def batch_slices(values: NDArray[np.generic]) -> Iterator[slice]:
     """Rows to take at a time, so that a float64 copy of them stays small."""
     return row_slices(len(values), values.shape[1], entries=BATCH_ENTRIES)
+
+
+def evenly(n: int, most: int) -> NDArray[np.int64]:
+    """At most so many of n rows, evenly spaced."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
 
 
 def unit_norm(responses: Floats) -> Floats:
@@ -244,26 +280,9 @@ def unit_norm(responses: Floats) -> Floats:
     return scaled / np.where(lengths > 0, lengths, 1.0)
 
 
-def _fit_unit_norm(values: NDArray[np.generic]) -> Metric:
-    total = sum(unit_norm(part).sum(0) for part in _finite_batches(values))
-    return Metric("euclidean", "unit-norm", np.asarray(total / len(values)), np.ones(values.shape[1]))
-
-
-def _finite_batches(values: NDArray[np.generic]) -> Iterator[Floats]:
-    for rows in batch_slices(values):
-        yield _finite(values[rows], start=rows.start)
-
-
-def _finite(values: NDArray[np.generic], *, start: int = 0) -> Floats:
-    numbers = np.asarray(values, dtype=np.float64)
-    good = np.isfinite(numbers).all(1)
-    if not good.all():
-        row = start + int(np.argmin(good))
-        raise NonFiniteResponsesError(
-            f"response {row} (counted from 0) holds NaN or infinity; "
-            "check the embedder, or leave that image out"
-        )
-    return numbers
+def _fit_unit_norm(name: str, values: NDArray[np.generic]) -> Metric:
+    total = sum(unit_norm(part).sum(0) for part in finite_batches(values))
+    return Metric(name, "unit-norm", np.asarray(total / len(values)), np.ones(values.shape[1]))
 
 
 def _smoothed(weights: Floats) -> Floats:
@@ -273,13 +292,3 @@ def _smoothed(weights: Floats) -> Floats:
     totals = scaled.sum(1, keepdims=True)
     p = np.where(totals > 0, scaled / np.where(totals > 0, totals, 1.0), 1.0 / weights.shape[1]) + EPSILON
     return np.asarray(p / p.sum(1, keepdims=True))
-
-
-def _jensen_shannon(p: Floats, q: Floats) -> Floats:
-    """Entropy of the middle less the mean entropy, in nats; both have only positive entries."""
-    own_p, own_q = np.einsum("nd,nd->n", p, np.log(p)), np.einsum("kd,kd->k", q, np.log(q))
-    divergence = np.empty((len(p), len(q)))
-    for k, row in enumerate(q):
-        middle = (p + row) / 2
-        divergence[:, k] = (own_p + own_q[k]) / 2 - np.einsum("nd,nd->n", middle, np.log(middle))
-    return np.maximum(divergence, 0.0)

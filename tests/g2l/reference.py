@@ -41,18 +41,27 @@ def exact_content(d2: Floats) -> float:
 def greedy_orders(
     points: Floats, anchors: Floats, length: int, prefer: str
 ) -> tuple[NDArray[np.int64], Floats]:
-    """(N, L) orders and squared contents: for every candidate of every step the whole determinant."""
+    """(N, L) orders and squared contents: for every candidate of every step the whole determinant.
+
+    Candidates of no or negative squared content are set aside; -1 and 0 where none is left.
+    """
     n, k = points.shape
     orders = np.full((n, length), -1)
     contents = np.zeros((n, length))
     for i in range(n):
         chosen: list[int] = []
         for step in range(length):
-            candidates = [a for a in range(k) if a not in chosen]
-            squares = [squared_content(with_point(points[i], anchors, [*chosen, a])) for a in candidates]
-            best = int(np.argmax(squares) if prefer == "far" else np.argmin(squares))
-            chosen.append(candidates[best])
-            orders[i, step], contents[i, step] = chosen[-1], squares[best]
+            squares = {
+                a: squared_content(with_point(points[i], anchors, [*chosen, a]))
+                for a in range(k)
+                if a not in chosen
+            }
+            solid = {a: square for a, square in squares.items() if square > 0}
+            if not solid:
+                break
+            best = (max if prefer == "far" else min)(solid, key=solid.__getitem__)
+            chosen.append(best)
+            orders[i, step], contents[i, step] = best, solid[best]
     return orders, contents
 
 

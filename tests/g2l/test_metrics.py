@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
+from scipy.stats import entropy
 
 from g2l.metrics import (
     EPSILON,
@@ -23,6 +24,7 @@ from tests.g2l.reference import Floats
 approx = pytest.approx
 seeds = st.integers(0, 2**32 - 1)
 every_metric = pytest.mark.parametrize("name", METRICS)
+embedding_metric = pytest.mark.parametrize("name", [name for name in METRICS if name != "kl"])
 signs = st.booleans()
 
 
@@ -42,7 +44,7 @@ def test_distances_are_symmetric_with_zero_diagonal(name: str, seed: int, positi
     assert (d2 >= 0).all()
 
 
-@every_metric
+@embedding_metric
 @given(seed=seeds, positive=signs)
 @settings(max_examples=25)
 def test_squared_distances_embed(name: str, seed: int, positive: bool) -> None:
@@ -103,6 +105,23 @@ def test_hellinger_and_jensen_shannon_of_ratios() -> None:
     assert fit_metric("jensen-shannon", x).squared_distances(x, x) == approx(
         np.nan_to_num(expected), abs=1e-12
     )
+
+
+def test_energy_of_two_images_is_twice_their_distance() -> None:
+    x = draw(10)
+    units = x / np.linalg.norm(x, axis=1, keepdims=True)
+    expected = 2 * np.linalg.norm(units[:, None] - units[None], axis=-1)
+    assert fit_metric("energy", x).squared_distances(x, x) == approx(expected, abs=1e-12)
+
+
+def test_kl_is_both_directions_and_does_not_embed() -> None:
+    p = np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.7, 0.1, 0.1], [0.25, 0.25, 0.25, 0.25]])
+    expected = [[entropy(a, b) + entropy(b, a) for b in p] for a in p]
+    assert fit_metric("kl", p).squared_distances(p, p) == approx(np.array(expected), abs=1e-4)  # EPSILON
+    x = draw(0, n=12)
+    d2 = fit_metric("kl", x).squared_distances(x, x)
+    centring = np.eye(12) - 1 / 12
+    assert np.linalg.eigvalsh(-centring @ d2 @ centring / 2).min() < -1e-3
 
 
 def test_negative_responses_become_softmax_of_standardized() -> None:
