@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from core.specs.base import Name, Spec
 
 Parsed = TypeVar("Parsed")
+Fields = TypeVar("Fields", bound=Spec)
 REFERENCE: Final = "#/components/schemas/{model}"
 
 
@@ -60,28 +61,32 @@ class UploadFields(Spec):
     name: Name
 
 
-def upload_fields(fields: Mapping[str, str]) -> UploadFields:
+def upload_fields(fields: Mapping[str, str], spec: type[Fields]) -> Fields:
     """The text fields of an upload.
 
     Raises:
         RequestValidationError: as for JSON.
     """
     try:
-        return UploadFields.model_validate(dict(fields))
+        return spec.model_validate(dict(fields))
     except ValidationError as error:
         raise _refused(error, dict(fields)) from None
 
 
-def upload_schema(json_body: TypeAdapter[Any]) -> dict[str, Any]:
-    """OpenAPI's `requestBody` of an endpoint that takes an upload, or JSON instead."""
-    form = {
-        "type": "object",
-        "required": ["name", "file"],
-        "properties": {
-            "name": {"type": "string", "minLength": 1, "maxLength": 200},
-            "file": {"type": "string", "format": "binary"},
-        },
-    }
+def upload_schema(
+    json_body: TypeAdapter[Any], fields: type[Spec] = UploadFields, *, several: bool = False
+) -> dict[str, Any]:
+    """OpenAPI's `requestBody` of an endpoint that takes an upload, or JSON instead.
+
+    Args:
+        json_body: of the JSON.
+        fields: that go with the file.
+        several: whether there may be more than one `file`.
+    """
+    file: dict[str, Any] = {"type": "string", "format": "binary"}
+    form = fields.model_json_schema(ref_template=REFERENCE)
+    form["properties"]["file"] = {"type": "array", "items": file, "minItems": 1} if several else file
+    form["required"] = [*form["required"], "file"]
     content = {
         "multipart/form-data": {"schema": form},
         "application/json": {"schema": json_body.json_schema(ref_template=REFERENCE)},

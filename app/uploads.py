@@ -1,4 +1,4 @@
-"""Multipart bodies, straight from the socket into the store: flat memory, digest and size on the way."""
+"""Multipart bodies, straight from the socket into the store: flat memory, digests and sizes on the way."""
 
 import asyncio
 import hashlib
@@ -7,7 +7,6 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from fastapi import Request
@@ -26,43 +25,32 @@ _MAX_FIELDS = 20
 
 @dataclass
 class Received:
-    """A body that was read to its end; the file is removed unless it is kept."""
+    """A body that was read to its end; its files are removed unless they are kept."""
 
     fields: dict[str, str]
-    upload: Upload
+    uploads: list[Upload]
     kept: bool = False
 
     @property
     def digest(self) -> str:
-        """What tells this request from another one: its fields and its file."""
-        whole = sorted(
-            [*self.fields.items(), ("file", self.upload.sha256), ("filename", self.upload.filename)]
-        )
-        return hashlib.sha256(repr(whole).encode()).hexdigest()
+        """What tells this request from another one: its fields and its files."""
+        files = [(upload.filename, upload.sha256) for upload in self.uploads]
+        return hashlib.sha256(repr((sorted(self.fields.items()), files)).encode()).hexdigest()
 
 
 class _Form:
-    """Takes the parser's callbacks: small fields into memory, the part named `file` into a file."""
+    """Takes the parser's callbacks: small fields into memory, the parts named `file` into files."""
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, store: Store, limit: int, most: int) -> None:
         self.fields: dict[str, str] = {}
-        self.filename: str | None = None
-        self.bytes = 0
-        self.sha256 = hashlib.sha256()
+        self.files: list[_File] = []
         self.complete = False
+        self._store, self._left, self._most = store, limit, most
         self._limit = limit
-        self._file: BinaryIO = path.open("xb")
         self._part: str | None = None
         self._value = bytearray()
         self._header = [bytearray(), bytearray()]
         self._headers: dict[bytes, bytes] = {}
-
-    def close(self) -> None:
-        self._file.close()
-
-    def sync(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
 
     def on_part_begin(self) -> None:
         self._headers = {}
@@ -85,63 +73,91 @@ class _Form:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         name = options.get(b"name", b"").decode("utf-8", "replace")
         if name == "file":
-            if self.filename is not None:
-                raise InvalidRequestError.at("file", "There are two parts named `file`; send one.")
-            self.filename = _base_name(options.get(b"filename", b""))
+            if len(self.files) == self._most:
+                wanted = "one" if self._most == 1 else f"{self._most:,} at most"
+                raise InvalidRequestError.at("file", f"There are more parts named `file`; send {wanted}.")
+            self.files.append(_File(self._store, base_name(options.get(b"filename", b""))))
         elif name in self.fields or len(self.fields) >= _MAX_FIELDS:
             raise InvalidRequestError.at(name, "The field is there twice, or there are too many.")
         self._part = name
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._part == "file":
-            self.bytes += end - start
-            if self.bytes > self._limit:
+            self._left -= end - start
+            if self._left < 0:
                 raise too_large(self._limit)
-            chunk = memoryview(data)[start:end]
-            self.sha256.update(chunk)
-            self._file.write(chunk)
+            self.files[-1].write(memoryview(data)[start:end])
             return
         self._value += data[start:end]
         if len(self._value) > _MAX_FIELD:
             raise InvalidRequestError.at(self._part or "", f"A field may have {_MAX_FIELD:,} bytes.")
 
     def on_part_end(self) -> None:
-        if self._part != "file":
+        if self._part == "file":
+            self.files[-1].close()
+        else:
             self.fields[self._part or ""] = self._value.decode("utf-8", "replace")
 
     def on_end(self) -> None:
         self.complete = True
 
 
+class _File:
+    """A part that is written into the store."""
+
+    def __init__(self, store: Store, filename: str) -> None:
+        self.filename = filename
+        self.id = f"upl_{secrets.token_hex(16)}"
+        self.path = store.upload(self.id)
+        self._bytes = 0
+        self._sha256 = hashlib.sha256()
+        self._file: BinaryIO = self.path.open("xb")
+
+    def write(self, chunk: memoryview) -> None:
+        self._bytes += len(chunk)
+        self._sha256.update(chunk)
+        self._file.write(chunk)
+
+    def close(self) -> None:
+        """All of it is on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def remove(self) -> None:
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    @property
+    def upload(self) -> Upload:
+        return Upload(id=self.id, filename=self.filename, sha256=self._sha256.hexdigest(), bytes=self._bytes)
+
+
 @asynccontextmanager
-async def received(request: Request, store: Store, limit: int) -> AsyncIterator[Received]:
-    """Read a multipart body with one `file`; whatever goes wrong, nothing of it stays in the store.
+async def received(
+    request: Request, store: Store, limit: int, *, most_files: int = 1
+) -> AsyncIterator[Received]:
+    """Read a multipart body with a `file` or several; whatever goes wrong, nothing of it stays in the store.
 
     Raises:
         MalformedUploadError: the body is cut short, or is no multipart.
-        UploadTooLargeError: the file has more bytes than the limit.
-        InvalidRequestError: no `file`, or a field twice.
+        UploadTooLargeError: all files together have more bytes than the limit.
+        InvalidRequestError: no `file` or more than wanted, two of one name, or a field twice.
     """
-    upload_id = f"upl_{secrets.token_hex(16)}"
-    path = store.upload(upload_id)
-    form = await run_in_threadpool(_Form, path, limit)
+    form = _Form(store, limit, most_files)
     body: Received | None = None
     try:
         await _read(request, form)
         if not form.complete:
             raise MalformedUploadError("The multipart body ends before its closing boundary; send it whole.")
-        if form.filename is None:
+        if not form.files:
             raise InvalidRequestError.at("file", "Send the archive in a part named `file`.")
-        await run_in_threadpool(form.sync)
-        body = Received(
-            form.fields,
-            Upload(id=upload_id, filename=form.filename, sha256=form.sha256.hexdigest(), bytes=form.bytes),
-        )
+        body = Received(form.fields, [file.upload for file in form.files])
         yield body
     finally:
-        form.close()
         if body is None or not body.kept:
-            path.unlink(missing_ok=True)
+            for file in form.files:
+                file.remove()
 
 
 async def _read(request: Request, form: _Form) -> None:
@@ -185,7 +201,7 @@ def too_large(limit: int) -> UploadTooLargeError:
     return UploadTooLargeError(f"A file may have {limit:,} bytes (G2L_MAX_UPLOAD_BYTES); this one has more.")
 
 
-def _base_name(raw: bytes) -> str:
+def base_name(raw: bytes) -> str:
     """The last part of the sender's file name, printable."""
     name = raw.decode("utf-8", "replace").replace("\\", "/").rpartition("/")[2]
     return "".join(c for c in name if c.isprintable())[:255] or "upload"

@@ -58,8 +58,9 @@ def _tidy(held: Claim, store: Store) -> None:
         job = session.get_one(Job, held.job_id)
         if job.state == "succeeded":
             store.discard_work(job.id)
-            if job.spec.get("upload") is not None:
-                store.upload(job.spec["upload"]["id"]).unlink(missing_ok=True)
+            for upload in [job.spec.get("upload"), *job.spec.get("uploads", ())]:
+                if upload is not None:
+                    store.upload(upload["id"]).unlink(missing_ok=True)
 
 
 def _spawn(held: Claim) -> subprocess.Popen[bytes]:

@@ -6,6 +6,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import TypeAdapter
 
 from app import bodies, paging, problems, resources, uploads
+from app.checks.datasets import understood
+from app.checks.files import check_files
 from app.checks.uris import check_uri
 from app.database import ReadDb, WriteDb
 from app.keyed_requests import IdempotentRequest
@@ -15,7 +17,7 @@ from app.submitting import submitted
 from core.artifacts import Store
 from core.db.resources import Dataset
 from core.settings import get_settings
-from core.specs.datasets import DatasetSpec, DatasetUriSpec
+from core.specs.datasets import MAX_FILES, DatasetOptions, DatasetSpec, DatasetUriSpec
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 URI_BODY: TypeAdapter[DatasetUriSpec] = TypeAdapter(DatasetUriSpec)
@@ -34,21 +36,24 @@ class DatasetsQuery(paging.PageQuery):
     responses=problems.documented(
         "malformed-upload", "idempotency-in-flight", "upload-too-large", "unsupported-media-type"
     ),
-    openapi_extra=bodies.upload_schema(URI_BODY),
+    openapi_extra=bodies.upload_schema(URI_BODY, DatasetOptions, several=True),
 )
 async def create_dataset(request: Request, keyed: IdempotentRequest) -> Response:
-    """Take in an archive, sent along or lying at a URI; answers with the job that reads it."""
+    """Take in an archive or its shards, sent along or lying at a URI; answers with the job that does."""
     settings = get_settings()
     if not bodies.is_multipart(request):
         body = await bodies.parsed_json(request, URI_BODY)
         check_uri(body.uri, settings)
-        spec = DatasetSpec(name=body.name, uri=body.uri)
-        return await submitted(request, keyed, "dataset", understand=lambda _: spec)
-    async with uploads.received(request, Store(settings.store), settings.max_upload_bytes) as received:
+        spec = DatasetSpec(**body.model_dump())
+        return await submitted(request, keyed, "dataset", understand=lambda db: understood(db, spec))
+    async with uploads.received(
+        request, Store(settings.store), settings.max_upload_bytes, most_files=MAX_FILES
+    ) as received:
         keyed = keyed.identified(received.digest)
-        fields = bodies.upload_fields(received.fields)
-        spec = DatasetSpec(name=fields.name, upload=received.upload)
-        answer = await submitted(request, keyed, "dataset", understand=lambda _: spec)
+        fields = bodies.upload_fields(received.fields, DatasetOptions)
+        check_files([upload.filename for upload in received.uploads])
+        spec = DatasetSpec(**fields.model_dump(), uploads=received.uploads)
+        answer = await submitted(request, keyed, "dataset", understand=lambda db: understood(db, spec))
         received.kept = True
         return answer
 

@@ -50,8 +50,8 @@ async def create_model(request: Request, keyed: IdempotentRequest) -> Response:
     settings = get_settings()
     async with uploads.received(request, Store(settings.store), settings.max_upload_bytes) as received:
         keyed = keyed.identified(received.digest)
-        fields = bodies.upload_fields(received.fields)
-        imported = ImportModelSpec(name=fields.name, upload=received.upload)
+        fields = bodies.upload_fields(received.fields, bodies.UploadFields)
+        imported = ImportModelSpec(name=fields.name, upload=received.uploads[0])
         answer = await submitted(request, keyed, "model", understand=lambda _: imported)
         received.kept = True
         return answer

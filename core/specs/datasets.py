@@ -1,18 +1,33 @@
 """Dataset: images (or embeddings) to be taken in."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from core.specs.base import Name, Spec, Upload
 
+MAX_FILES = 10_000
+ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
+"""Of a column of a parquet, a field of a WebDataset's JSON, or an array of an npz."""
 
-class DatasetUriSpec(Spec):
-    """The JSON body: where the images already lie."""
+
+class DatasetOptions(Spec):
+    """What goes with the images, wherever they come from: the fields of an upload."""
 
     name: Name
+    label_by: ColumnName | None = None
+    group_by: ColumnName | None = None  # or "folder": the one above the image, below that of its class
+    extends: str | None = None  # the dataset whose items come first
+
+
+class DatasetUriSpec(DatasetOptions):
+    """The JSON body: where the images already lie."""
+
     uri: str
 
 
-class DatasetSpec(Spec):
-    """An ingest job: an upload or a URI."""
+class DatasetSpec(DatasetOptions):
+    """An ingest job: one upload, several that are its shards, or a URI."""
 
-    name: Name
     uri: str | None = None
-    upload: Upload | None = None
+    uploads: list[Upload] = Field(default=[], max_length=MAX_FILES)

@@ -1,6 +1,7 @@
 """Widen inputs and methods: versions and groups of datasets, several labelings a model, rounds, scores.
 
-Every column has a default or may be null, so an older worker goes on writing rows meanwhile.
+Every column has a default or may be null, so an older worker goes on writing rows meanwhile. The one upload
+of a dataset becomes a list in the stored specs, which an older worker cannot read: let its datasets end first.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,16 @@ _FILLED = """
 UPDATE {table} SET seconds = ({figures}->>'seconds')::float,
                    images_per_second = ({figures}->>'images_per_second')::float
 """
+# jobs.spec is JSONB, and so is that of the rows that jobs have made.
+_SEVERAL_UPLOADS = """
+UPDATE {table} SET spec = (spec - 'upload') || jsonb_build_object('uploads',
+    CASE WHEN jsonb_typeof(spec->'upload') = 'object' THEN jsonb_build_array(spec->'upload') ELSE '[]' END)
+WHERE {which} spec ? 'upload'
+"""
+_ONE_UPLOAD = """
+UPDATE {table} SET spec = (spec - 'uploads') || jsonb_build_object('upload', spec->'uploads'->0)
+WHERE {which} spec ? 'uploads'
+"""
 
 
 def upgrade() -> None:
@@ -26,6 +37,7 @@ def upgrade() -> None:
     op.add_column("datasets", sa.Column("version", sa.Integer(), server_default="1", nullable=False))
     op.add_column("datasets", sa.Column("parent_id", sa.String(length=40), nullable=True))
     op.add_column("datasets", sa.Column("n_groups", sa.Integer(), nullable=True))
+    op.add_column("datasets", sa.Column("n_duplicates", sa.Integer(), server_default="0", nullable=False))
     op.add_column("datasets", sa.Column("seconds", sa.Double(), nullable=True))
     op.add_column("datasets", sa.Column("images_per_second", sa.Double(), nullable=True))
     op.create_index(op.f("ix_datasets_parent_id"), "datasets", ["parent_id"], unique=False)
@@ -63,9 +75,13 @@ def upgrade() -> None:
     )
     op.execute(_FILLED.format(table="labelings", figures="report"))
     op.execute(_FILLED.format(table="models", figures="metrics"))
+    op.execute(_SEVERAL_UPLOADS.format(table="jobs", which="kind = 'dataset' AND"))
+    op.execute(_SEVERAL_UPLOADS.format(table="datasets", which=""))
 
 
 def downgrade() -> None:
+    op.execute(_ONE_UPLOAD.format(table="jobs", which="kind = 'dataset' AND"))
+    op.execute(_ONE_UPLOAD.format(table="datasets", which=""))
     op.execute("UPDATE transfers SET seconds = coalesce(seconds, 0)")
     op.execute("UPDATE transfers SET images_per_second = coalesce(images_per_second, 0)")
     op.alter_column(
@@ -88,6 +104,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_datasets_parent_id"), table_name="datasets")
     op.drop_column("datasets", "images_per_second")
     op.drop_column("datasets", "seconds")
+    op.drop_column("datasets", "n_duplicates")
     op.drop_column("datasets", "n_groups")
     op.drop_column("datasets", "parent_id")
     op.drop_column("datasets", "version")

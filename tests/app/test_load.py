@@ -121,7 +121,7 @@ def test_an_upload_does_not_sit_in_memory(database_url: str, redis_url: str, tmp
                     f"{url}/v1/datasets", data={"name": "large"}, files={"file": file}, timeout=200
                 )
             assert answer.status_code == 202
-            assert answer.json()["spec"]["upload"]["bytes"] == size
+            assert answer.json()["spec"]["uploads"][0]["bytes"] == size
             assert _peak(process.pid) - before < 40 << 20  # an order below the file
         finally:
             process.terminate()

@@ -27,7 +27,7 @@ def nothing_else_stays(api: Api) -> Iterator[None]:
     yield
     with transaction() as session:
         specs = [job.spec for job in session.query(Job) if job.kind in ("dataset", "model")]
-    kept = {spec["upload"]["id"] for spec in specs if spec.get("upload")}
+    kept = {u["id"] for spec in specs for u in [spec.get("upload"), *spec.get("uploads", ())] if u}
     assert {path.name for path in (api.store.root / "uploads").iterdir()} == kept
 
 
@@ -42,7 +42,7 @@ def test_an_upload_lies_in_the_store_with_its_digest(api: Api, path: str) -> Non
     assert job == api.client.get(f"/v1/jobs/{job['id']}").json()
     assert job["state"] == "queued"
     assert job["spec"]["name"] == "pool"
-    upload = job["spec"]["upload"]
+    [upload] = [job["spec"]["upload"]] if path == "/v1/models" else job["spec"]["uploads"]
     assert upload["sha256"] == hashlib.sha256(content).hexdigest()
     assert upload["bytes"] == len(content)
     assert upload["filename"] == "a b.zip"
@@ -53,7 +53,7 @@ def test_the_order_of_the_parts_does_not_matter(api: Api) -> None:
     for body in (NAME + FILE + END, FILE + NAME + END):
         job = api.client.post("/v1/datasets", content=body, headers=HEADERS).json()
         assert job["spec"]["name"] == "pool"
-        assert api.store.upload(job["spec"]["upload"]["id"]).read_bytes() == b"bytes"
+        assert api.store.upload(job["spec"]["uploads"][0]["id"]).read_bytes() == b"bytes"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_broken_body_is_a_400(api: Api, body: bytes, headers: dict[str, str]) 
 def test_a_file_name_is_only_a_name(api: Api) -> None:
     body = NAME + FILE.replace(b"p.zip", b"..\\\\..\\\\etc/x\xff.zip") + END
     job = api.client.post("/v1/datasets", content=body, headers=HEADERS).json()
-    assert job["spec"]["upload"]["filename"] == "x\N{REPLACEMENT CHARACTER}.zip"
+    assert job["spec"]["uploads"][0]["filename"] == "x\N{REPLACEMENT CHARACTER}.zip"
 
 
 def test_too_large_is_a_413(api: Api) -> None:
@@ -131,7 +131,8 @@ def test_a_uri_below_an_allowed_folder(api: Api) -> None:
     uri = f"file://{api.images}/my%20pool"
     answer = api.client.post("/v1/datasets", json={"name": "pool", "uri": uri})
     assert answer.status_code == 202
-    assert answer.json()["spec"] == {"name": "pool", "uri": uri, "upload": None}
+    spec = answer.json()["spec"]
+    assert (spec["name"], spec["uri"], spec["uploads"]) == ("pool", uri, [])
 
 
 @pytest.mark.parametrize(
@@ -176,3 +177,50 @@ def _until(condition: object, patience: float = 30.0) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def shards(*names: str) -> list[tuple[str, tuple[str, bytes]]]:
+    return [("file", (name, f"content of {name}".encode())) for name in names]
+
+
+def test_several_files_are_the_shards_of_one_dataset(api: Api) -> None:
+    names = ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet", "test.PARQUET"]
+    answer = api.client.post("/v1/datasets", data={"name": "pool", "label_by": "kind"}, files=shards(*names))
+    assert answer.status_code == 202
+    spec = answer.json()["spec"]
+    assert [upload["filename"] for upload in spec["uploads"]] == names
+    assert spec["label_by"] == "kind"
+    for upload in spec["uploads"]:
+        content = f"content of {upload['filename']}".encode()
+        assert api.store.upload(upload["id"]).read_bytes() == content
+        assert (upload["sha256"], upload["bytes"]) == (hashlib.sha256(content).hexdigest(), len(content))
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["a.parquet", "b.tar"], "several kinds"),
+        (["a.zip", "b.zip"], "a.zip"),
+        (["a.tar", "notes.txt"], "notes.txt"),
+        (["a.tar", "A.TAR"], "2 files named"),
+        (["a.tar", "é" * 200 + ".tar"], "255 bytes"),
+    ],
+)
+def test_files_that_are_no_dataset_together_are_refused(api: Api, names: list[str], says: str) -> None:
+    problem = api.problem("POST", "/v1/datasets", data={"name": "pool"}, files=shards(*names))
+    assert problem["status"] == 422
+    assert [error["pointer"] for error in problem["errors"]] == ["#/file"]
+    assert says in problem["errors"][0]["detail"]
+
+
+def test_the_limit_is_of_all_files_together(api: Api) -> None:
+    half = b"\0" * (MAX_UPLOAD // 2)
+    two = [("file", (name, half)) for name in ("a.tar", "b.tar")]
+    assert api.client.post("/v1/datasets", data={"name": "pool"}, files=two).status_code == 202
+    three = [*two, ("file", ("c.tar", b"one byte more"))]
+    assert api.problem("POST", "/v1/datasets", data={"name": "pool"}, files=three)["status"] == 413
+
+
+def test_a_model_is_one_file(api: Api) -> None:
+    problem = api.problem("POST", "/v1/models", data={"name": "mine"}, files=shards("a.zip", "b.zip"))
+    assert [error["pointer"] for error in problem["errors"]] == ["#/file"]

@@ -54,5 +54,5 @@ def upload(service: Service, body: bytes, filename: str = "pool.zip") -> Upload:
 def submit_dataset(
     service: Service, members: dict[str, bytes], name: str = "pool", *, hint: bool = True
 ) -> str:
-    spec = DatasetSpec(name=name, upload=upload(service, zipped(members)))
+    spec = DatasetSpec(name=name, uploads=[upload(service, zipped(members))])
     return service.submit("dataset", spec, hint=hint)

@@ -1,9 +1,13 @@
 """Ingest by a real worker."""
 
+from hashlib import sha256
+from pathlib import Path
+
 import pytest
 
 from core.db.resources import Artifact, Dataset
 from core.specs.datasets import DatasetSpec
+from tests.fixtures.shards import webdataset
 from tests.workers.archives import folders, png, submit_dataset, upload, zipped
 from tests.workers.service import Service
 
@@ -15,7 +19,7 @@ def _worker(service: Service) -> None:
 
 def test_an_upload_becomes_a_dataset_and_leaves_nothing_else(service: Service) -> None:
     sent = upload(service, zipped(folders(2, 6) | {"kind0/broken.png": b"\x89PNG"}))
-    job_id = service.submit("dataset", DatasetSpec(name="pets", upload=sent))
+    job_id = service.submit("dataset", DatasetSpec(name="pets", uploads=[sent]))
     dataset = service.row(Dataset, service.succeeded(job_id))
     assert (dataset.name, dataset.n_items, dataset.n_rejected) == ("pets", 12, 1)
     assert (dataset.sha256, dataset.bytes) == (sent.sha256, sent.bytes)
@@ -65,7 +69,7 @@ def test_a_link_out_of_the_allowed_root_is_refused(service: Service) -> None:
 )
 def test_a_bad_archive_fails_its_job_and_leaves_no_dataset(service: Service, body: bytes, code: str) -> None:
     before = service.count(Dataset)
-    job_id = service.submit("dataset", DatasetSpec(name="bad", upload=upload(service, body)))
+    job_id = service.submit("dataset", DatasetSpec(name="bad", uploads=[upload(service, body)]))
     job = service.wait(job_id)
     assert job.state == "failed"
     assert job.error is not None
@@ -78,7 +82,7 @@ def test_a_bad_archive_fails_its_job_and_leaves_no_dataset(service: Service, bod
 def test_a_fault_of_ours_is_told_without_a_trace_and_logged_with_one(service: Service) -> None:
     sent = upload(service, zipped(folders(2, 6)))
     service.store.upload(sent.id).unlink()
-    job_id = service.submit("dataset", DatasetSpec(name="lost", upload=sent))
+    job_id = service.submit("dataset", DatasetSpec(name="lost", uploads=[sent]))
     job = service.wait(job_id)
     assert job.error is not None
     assert job.error["code"] == "internal-error"
@@ -92,3 +96,19 @@ def test_progress_and_states_are_events(service: Service) -> None:
     events = service.events(job_id)
     assert [data["state"] for type_, data in events if type_ == "state"] == ["queued", "running", "succeeded"]
     assert [data["stage"] for type_, data in events if type_ == "stage"] == ["reading", "storing"]
+
+
+def test_shards_become_one_dataset_and_go(service: Service, tmp_path: Path) -> None:
+    images = [(png(i, kind=i % 3), f"kind{i % 3}") for i in range(12)]
+    names = ("train-0.tar", "train-1.tar", "test-0.tar")
+    parts = [webdataset(tmp_path / name, images[i::3]) for i, name in enumerate(names)]
+    sent = [upload(service, path.read_bytes(), path.name) for path in parts]
+    dataset = service.row(
+        Dataset, service.succeeded(service.submit("dataset", DatasetSpec(name="pets", uploads=sent)))
+    )
+    assert (dataset.n_items, dataset.n_rejected) == (12, 0)
+    assert dataset.splits == {"train": 8, "test": 4, "derived": False}
+    assert dataset.bytes == sum(one.bytes for one in sent)
+    lines = "".join(f"{one.sha256}  {one.filename}\n" for one in sorted(sent, key=lambda u: u.filename))
+    assert dataset.sha256 == sha256(lines.encode()).hexdigest()
+    service.until(lambda: service.half_made() == [])

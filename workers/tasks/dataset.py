@@ -1,6 +1,7 @@
 """The ingest job: an archive or a folder in, a pack out."""
 
 import hashlib
+import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -10,18 +11,27 @@ from core.ids import new_id
 from core.settings import Settings
 from core.specs.datasets import DatasetSpec
 from g2l.data.pack import Pack, write_pack
-from workers.active import ActiveJob
+from workers.active import ActiveJob, load
 from workers.products import Made, Product
 
 _CHUNK = 1 << 20
 
 
 def run(job: ActiveJob[DatasetSpec]) -> Product:
-    """Pack what was uploaded, or what lies at the URI."""
-    source, filename = _source(job)
+    """Pack what was uploaded, or what lies at the URI, behind what the dataset that it extends has."""
+    parent = None if job.spec.extends is None else load(Dataset, job.spec.extends)
     with job.staging() as folder:
+        source, filename = _source(job, folder / "files")
         pack = folder / "pack"
-        summary = write_pack(source, filename, pack, on_progress=job.counting("reading", "bytes"))
+        summary = write_pack(
+            source,
+            filename,
+            pack,
+            label_by=job.spec.label_by,
+            group_by=job.spec.group_by,
+            extends=None if parent is None else job.store.path(parent.artifact),
+            on_progress=job.counting("reading", "bytes"),
+        )
         if summary.n_items > job.settings.max_items:
             raise InvalidRequestError.at(
                 "file",
@@ -29,6 +39,9 @@ def run(job: ActiveJob[DatasetSpec]) -> Product:
             )
         job.enter("storing")
         sha256, size = _measured(job, source, pack)
+        if parent is not None:  # of all that went in, in order
+            sha256 = hashlib.sha256(f"{parent.sha256}\n{sha256}\n".encode()).hexdigest()
+            size += parent.bytes
         published = job.store.publish(pack)
     row = Dataset(
         id=new_id("ds"),
@@ -38,14 +51,22 @@ def run(job: ActiveJob[DatasetSpec]) -> Product:
         artifact=published.digest,
         sha256=sha256,
         bytes=size,
+        parent_id=None if parent is None else parent.id,
         **summary.to_dict(),
     )
-    return Product(Made(row, [published]))
+    return Product(Made(row, [published], [] if parent is None else [parent.id]))
 
 
-def _source(job: ActiveJob[DatasetSpec]) -> tuple[Path, str]:
-    if job.spec.upload is not None:
-        return job.store.upload(job.spec.upload.id), job.spec.upload.filename
+def _source(job: ActiveJob[DatasetSpec], several: Path) -> tuple[Path, str]:
+    """What is to be read, and its name; several uploads as a folder of their names."""
+    uploads = job.spec.uploads
+    if len(uploads) == 1:
+        return job.store.upload(uploads[0].id), uploads[0].filename
+    if uploads:
+        several.mkdir()
+        for upload in uploads:
+            os.link(job.store.upload(upload.id), several / upload.filename)
+        return several, job.spec.name
     if job.spec.uri is None:
         raise InvalidRequestError.at("uri", "The job names neither an upload nor a URI.")
     path = allowed_path(job.spec.uri, job.settings)
@@ -72,9 +93,17 @@ def allowed_path(uri: str, settings: Settings) -> Path:
 
 
 def _measured(job: ActiveJob[DatasetSpec], source: Path, pack: Path) -> tuple[str, int]:
-    """Digest and size of the archive; of a folder, those of its items: paths and digests in order."""
-    if job.spec.upload is not None:
-        return job.spec.upload.sha256, job.spec.upload.bytes
+    """Digest and size of the archive; of several files, of what sha256sum prints for them by name.
+
+    Of a folder, those of its items: paths and digests in order.
+    """
+    uploads = job.spec.uploads
+    if len(uploads) == 1:
+        return uploads[0].sha256, uploads[0].bytes
+    if uploads:
+        listed = sorted((upload.filename, upload.sha256) for upload in uploads)
+        text = "".join(f"{sha256}  {filename}\n" for filename, sha256 in listed)
+        return hashlib.sha256(text.encode()).hexdigest(), sum(upload.bytes for upload in uploads)
     if source.is_file():
         return _digest(source), source.stat().st_size
     items, whole = Pack(pack), hashlib.sha256()
