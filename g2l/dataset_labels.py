@@ -1,0 +1,73 @@
+"""Pseudo-labels of whole datasets: which anchors a dataset is like, by the same geometry as an image."""
+
+from dataclasses import dataclass
+
+from numpy.typing import ArrayLike
+
+from g2l.anchors import AnchorSet
+from g2l.energy import SampledAnchors
+from g2l.geometry import Prefer, greedy_simplices
+from g2l.metrics import Floats, as_responses, evenly, finite, unit_norm
+
+DATASET_ROWS = 2000
+"""Responses that stand for a dataset."""
+
+
+@dataclass(frozen=True)
+class DatasetLabel:
+    """A dataset's pseudo-label.
+
+    Attributes:
+        label: anchor names in the order chosen, joined, like "texture-plant".
+        anchors: the same names, one by one.
+        names: all K anchors.
+        squared_distances: (K,) energy distances of the dataset to each anchor's sample.
+        log_content: of the dataset and the named anchors; -inf where flat.
+        margin: how clear the choices were, in [0, 1].
+    """
+
+    label: str
+    anchors: tuple[str, ...]
+    names: tuple[str, ...]
+    squared_distances: Floats
+    log_content: float
+    margin: float
+
+
+def label_dataset(
+    responses: ArrayLike, anchors: AnchorSet, *, length: int | None = None, prefer: Prefer = "explain"
+) -> DatasetLabel:
+    """Give a dataset a pseudo-label.
+
+    The dataset and the anchors are samples of unit-norm responses here, with energy distances between them,
+    whatever the anchor set's metric; the growth is that of images.
+
+    Args:
+        responses: (N, D) of the dataset, as the embedder gives them; at most `DATASET_ROWS` evenly spaced
+            rows are looked at.
+        anchors: the anchor set.
+        length: names, 1 to K; 2, or K if that is less, by default.
+        prefer: "far", "near" or "explain" (see `greedy_simplices`).
+
+    Returns:
+        The label; the same for the same responses.
+
+    Raises:
+        GeometryError: length or prefer.
+        BadResponsesError, NonFiniteResponsesError: the responses.
+    """
+    values = as_responses(responses, dims=anchors.samples.shape[1])
+    sampled = SampledAnchors.of(unit_norm(finite(anchors.samples)), anchors.sample_anchors)
+    rows = evenly(len(values), DATASET_ROWS)
+    distances = sampled.to_sample(unit_norm(finite(values[rows])))
+    steps = min(2, len(anchors.names)) if length is None else length
+    grown = greedy_simplices(distances[None], sampled.between(), steps, prefer)
+    chosen = tuple(anchors.names[anchor] for anchor in grown.order[0] if anchor >= 0)
+    return DatasetLabel(
+        label="-".join(chosen),
+        anchors=chosen,
+        names=anchors.names,
+        squared_distances=distances,
+        log_content=float(grown.log_content[0, len(chosen) - 1]),
+        margin=float(grown.margin[0]),
+    )
