@@ -22,9 +22,11 @@ from app.api import (
     items,
     jobs,
     labelings,
+    logs,
     models,
     pipelines,
     transfers,
+    uploads,
 )
 from app.api import problems as problem_pages
 from app.background import Sender
@@ -36,6 +38,7 @@ from core.settings import get_settings
 from core.telemetry import configure_logging
 
 ROUTERS = (
+    uploads.router,
     datasets.router,
     items.router,
     embedders.router,
@@ -47,6 +50,7 @@ ROUTERS = (
     pipelines.router,
     jobs.router,
     events.router,
+    logs.router,
     health.router,
     problem_pages.router,
 )

@@ -6,8 +6,11 @@ import sys
 import structlog
 
 
-def configure_logging(level: str) -> None:
-    """Write one JSON line an event to standard error, from structlog and the standard library alike."""
+def configure_logging(level: str, *, for_people: bool = False) -> None:
+    """Write one line an event to standard error: JSON, or text; from structlog and the standard library."""
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    if for_people:
+        renderer = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -26,7 +29,7 @@ def configure_logging(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                renderer,
             ],
         )
     )

@@ -5,20 +5,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import structlog
 from pydantic import BaseModel
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.artifacts import Store
 from core.db.base import Base
+from core.db.jobs import JobEvent
 from core.db.session import transaction
 from core.errors import InvalidRequestError
 from core.jobs import transitions
 from core.jobs.transitions import Claim, Progress
 from core.settings import Settings
 from g2l.errors import G2LError
+
+if TYPE_CHECKING:
+    from g2l.nn.records import EpochRecord
+    from g2l.nn.training import OnEpoch
 
 REPORT_SECONDS = 0.5  # at most so often is progress within a stage written
 
@@ -44,6 +50,7 @@ class ActiveJob(Generic[SpecT]):
 
     def enter(self, stage: str) -> None:
         """Say that a stage without countable steps has begun."""
+        _log.info(stage)
         self._report(Progress(stage))
 
     def counting(self, stage: str, unit: str) -> OnProgress:
@@ -58,8 +65,32 @@ class ActiveJob(Generic[SpecT]):
 
     def metric(self, **data: float | int | str | None) -> None:
         """Record a measurement as an event."""
+        _log.info("measured", **{name: _short(value) for name, value in data.items()})
         with _tolerant(), transaction() as session:
             transitions.note(session, self.held, dict(data))
+
+    def epochs(self) -> "OnEpoch":
+        """What records each epoch's figures while a network trains, once however often the job is tried."""
+        last = None
+        with _tolerant(), transaction() as session:
+            last = session.scalar(
+                select(func.max(JobEvent.data["epoch"].as_integer())).where(
+                    JobEvent.job_id == self.held.job_id, JobEvent.type == "metric"
+                )
+            )
+
+        def on_epoch(record: "EpochRecord") -> None:
+            if record.epoch > (last or 0):
+                self.metric(
+                    epoch=record.epoch,
+                    loss=record.loss,
+                    train_accuracy=record.train_accuracy,
+                    accuracy=record.accuracy,
+                    held_out_loss=record.held_out_loss,
+                    images_per_second=record.images_per_second,
+                )
+
+        return on_epoch
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -95,6 +126,10 @@ def load(table: type[RowT], id_: str) -> RowT:
     if row is None:
         raise InvalidRequestError(f"{id_} is needed, and was deleted.")
     return row
+
+
+def _short(value: float | str | None) -> float | str | None:
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def main(job_id: str, attempt: int) -> int:
     """Run one attempt; the exit status is 0 if the job is over, or another's."""
     leash.hold()
     signal.signal(signal.SIGTERM, _stop)
-    configure_logging(get_settings().log_level)
+    configure_logging(get_settings().log_level, for_people=True)  # it becomes the job's log
     try:
         job = _load(job_id, attempt)
         if job is not None:
@@ -70,10 +70,13 @@ def _run(job: ActiveJob[Any]) -> None:
     """Do the work, then write how it ended: in one transaction with what it made and what comes next."""
     try:
         task = importlib.import_module(f"workers.tasks.{job.held.kind.replace('-', '_')}")
+        _log.info("started", kind=job.held.kind, job_id=job.held.job_id, attempt=job.held.attempt)
         started = time.perf_counter()
         product: Product = task.run(job)
-        product.note_seconds(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        product.note_seconds(seconds)
         _write(job, lambda session: _succeed(session, job, product))
+        _log.info("succeeded", result=product.reference["id"], seconds=round(seconds, 1))
     except (G2LError, ServiceError) as refusal:
         _fail(job, _as_service_error(refusal, job.stored_spec))
     except LeaseLostError:

@@ -1,14 +1,12 @@
-"""Jobs over HTTP: list, read, wait, cancel, retry, read the log."""
+"""Jobs over HTTP: list, read, wait, cancel, retry."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import StreamingResponse
 
 from app import paging, problems
 from app.accepting import accepted, children_of
@@ -17,7 +15,7 @@ from app.checks.inputs import is_id, require_undeleted
 from app.database import AnyDb, ReadDb, WriteDb
 from app.keyed_requests import IdempotentRequest
 from app.schemas.jobs import JobOut
-from core.db.jobs import Job, JobLog
+from core.db.jobs import Job
 from core.db.session import transaction
 from core.errors import NotFoundError
 from core.jobs import plans
@@ -85,13 +83,6 @@ async def get_job(
     return Response(body, headers=headers, media_type="application/json")
 
 
-@router.get("/{job_id}/logs", responses=MISSING, response_class=StreamingResponse)
-def get_log(job_id: str, db: ReadDb) -> Response:
-    """What the job's processes printed, as text."""
-    _get(db, job_id)
-    return StreamingResponse(_log(job_id), media_type="text/plain; charset=utf-8")
-
-
 @router.post("/{job_id}/cancel", status_code=202, response_model=JobOut, responses=CONFLICT)
 def cancel_job(job_id: str, keyed: IdempotentRequest, db: WriteDb) -> Response:
     """Stop a job within seconds; of a parent, all that is unfinished."""
@@ -130,19 +121,3 @@ def _version_in(etag: str | None) -> int | None:
 async def _until(event: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
-
-
-def _log(job_id: str) -> Iterator[str]:
-    last = 0
-    while True:
-        with transaction() as session:
-            rows = session.execute(
-                select(JobLog.id, JobLog.text)
-                .where(JobLog.job_id == job_id, JobLog.id > last)
-                .order_by(JobLog.id)
-                .limit(200)
-            ).all()
-        if not rows:
-            return
-        last = rows[-1].id
-        yield "".join(row.text for row in rows)

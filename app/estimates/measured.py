@@ -1,7 +1,7 @@
 """How fast finished jobs were here, by what they have in common."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,16 +30,17 @@ AnySelect = Select[*tuple[Any, ...]]
 AnyRow = Row[*tuple[Any, ...]]
 NEWEST: Final = 200  # jobs of a kind that are looked at
 ENOUGH: Final = 20  # alike jobs that count, the newest
+START_SECONDS: Final = 3.5  # until a job's process has loaded what it works with, on the reference machine
+LEAST_WORK: Final = 0.1  # of a job's time is work, however short it was
 
 
 @dataclass(frozen=True)
 class Past:
-    """A finished job: what it went over, the seconds of its work, and those around it."""
+    """A finished job: what it went over, and its seconds from its claim to its end."""
 
     like: Likeness
     passes: int
     seconds: float
-    around: float
 
 
 @dataclass(frozen=True)
@@ -47,25 +48,31 @@ class Pace:
     """Of alike jobs.
 
     Attributes:
-        around: seconds a job takes beside its work, for its process to start.
-        images_per_second: of the work.
+        start: seconds until a job's process has loaded what it works with.
+        images_per_second: from then on.
         spread: factor by which a job may well be slower or faster.
     """
 
-    around: float
+    start: float
     images_per_second: float
     spread: float
 
 
-def pace(past: list[Past]) -> Pace | None:
+def start_of(past: Iterable[Past]) -> float:
+    """Seconds to start: as on the reference machine, unless a whole job took less here."""
+    return min([START_SECONDS, *(job.seconds for job in past)])
+
+
+def pace(past: Sequence[Past], start: float) -> Pace | None:
     """The pace of alike jobs, newest first; None without any."""
     if not past:
         return None
-    rates = np.array([job.passes / job.seconds for job in past[:ENOUGH]])
+    rates = np.array(
+        [job.passes / max(job.seconds - start, LEAST_WORK * job.seconds) for job in past[:ENOUGH]]
+    )
     low, middle, high = np.quantile(rates, (0.1, 0.5, 0.9))
     least = 1 + 0.5 / math.sqrt(len(rates))  # few jobs show less spread than there is
-    around = float(np.median([job.around for job in past[:ENOUGH]]))
-    return Pace(around, float(middle), float(max(least, middle / low, high / middle)))
+    return Pace(start, float(middle), float(max(least, middle / low, high / middle)))
 
 
 def finished(db: Session) -> list[Past]:
@@ -122,9 +129,9 @@ def _transfers(db: Session) -> Iterator[Past]:
 
 
 def _newest(table: type[Resource]) -> AnySelect:
-    wall = func.extract("epoch", Job.finished_at - Job.started_at).label("wall")
-    ran_once = select(table.seconds, wall).join(Job, Job.id == table.job_id).where(Job.attempt == 1)
-    return ran_once.where(table.seconds > 0).order_by(table.id.desc()).limit(NEWEST)
+    seconds = func.extract("epoch", Job.finished_at - Job.started_at).label("seconds")
+    once = select(seconds).join_from(table, Job, Job.id == table.job_id).where(Job.attempt == 1)
+    return once.order_by(table.id.desc()).limit(NEWEST)
 
 
 def _of_embedder(table: type[Resource], embedder_id: InstrumentedAttribute[str]) -> AnySelect:
@@ -147,4 +154,4 @@ def _responding(kind: Any, row: AnyRow) -> Likeness:
 
 
 def _past(row: AnyRow, like: Likeness, passes: int) -> Past:
-    return Past(like, int(passes), row.seconds, max(0.0, float(row.wall) - row.seconds))
+    return Past(like, int(passes), float(row.seconds))

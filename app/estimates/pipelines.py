@@ -6,7 +6,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from app.estimates import reference
-from app.estimates.measured import Pace, Past, finished, pace
+from app.estimates.measured import Pace, Past, finished, pace, start_of
 from app.estimates.works import Likeness, Work, works
 from app.schemas.estimates import PipelineEstimateOut, SecondsOut, StageEstimateOut
 from core.jobs.stages import Step
@@ -15,10 +15,11 @@ from core.specs.pipelines import PipelineSpec
 
 def estimate_pipeline(db: Session, spec: PipelineSpec) -> PipelineEstimateOut:
     """The stages of a pipeline that was found right, with their expected times."""
-    past: dict[Likeness, list[Past]] = defaultdict(list)
-    for job in finished(db):
-        past[job.like].append(job)
-    stages = [_stage(step, work, pace(past[work.like])) for step, work in works(db, spec)]
+    jobs = finished(db)
+    start, alike = start_of(jobs), defaultdict[Likeness, list[Past]](list)
+    for job in jobs:
+        alike[job.like].append(job)
+    stages = [_stage(step, work, pace(alike[work.like], start)) for step, work in works(db, spec)]
     return PipelineEstimateOut(stages=stages, expected_seconds=_sum(stages))
 
 
@@ -40,7 +41,7 @@ def _stage(step: Step, work: Work, known: Pace | None) -> StageEstimateOut:
 
 
 def _seconds(work: Work, known: Pace) -> SecondsOut:
-    value = known.around + work.passes / known.images_per_second
+    value = known.start + work.passes / known.images_per_second
     return SecondsOut(
         value=round(value, 1), low=round(value / known.spread, 1), high=round(value * known.spread, 1)
     )

@@ -6,10 +6,9 @@ and `python -m benchmarks.stages` print them.
 
 from typing import Final
 
-from app.estimates.measured import Pace
+from app.estimates.measured import START_SECONDS, Pace
 from app.estimates.works import EMBEDDING, Likeness, Network
 
-START_SECONDS: Final = 3.5  # until a job's process has loaded what it works with
 ANOTHER_MACHINE: Final = 3.0  # may be so many times as slow or as fast
 SIDE: Final = 32  # pixels; a network's time grows with the area
 # Images a second in training, batches of 128.

@@ -19,6 +19,7 @@ from g2l.data.splits import TEST_SHARE
 from g2l.passes import fine_tuning
 
 EMBEDDING, CACHED = "embedding", "cached"  # whether responses are computed, or were before
+SIDE_BY_SIDE = "side-by-side"  # the kind of several embedders, together
 HELD_OUT_SHARE: Final = 0.1  # of a pool, for the accuracy on its own labels
 
 
@@ -167,6 +168,8 @@ def _embedder(db: Session, spec: PipelineSpec, round_: int) -> AnyEmbedder:
         return _source(spec)
     given = spec.anchors.anchor_set_id
     id_ = spec.anchors.embedder if given is None else db.get_one(AnchorSet, given).embedder_id
+    if not isinstance(id_, str):
+        return Network(SIDE_BY_SIDE)
     if id_ in BUILT_IN_EMBEDDERS:
         return _same_fit(db, first_anchor_set(db, spec)) or Network(id_)
     return db.get_one(Model, id_) if id_.startswith("mdl_") else db.get_one(Embedder, id_)

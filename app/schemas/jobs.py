@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app import problems
 from core.db.jobs import Job
@@ -44,6 +44,9 @@ class JobOut(BaseModel):
     error: dict[str, Any] | None
     result: ResultOut | None
     parent_id: str | None
+    role: str | None = Field(
+        description="the stage of its parent that this is; of a later round with its number, `anchors-2`"
+    )
     children: list[str]
     spec: dict[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from app.estimates.measured import Past, pace
+from app.estimates.measured import Past, pace, start_of
 from app.estimates.works import Likeness, Network
 from core.db.jobs import IdempotencyKey, Job
 from core.db.resources import Artifact, Responses
@@ -51,11 +51,11 @@ def finished_job(kind: str, seconds: float, *, attempt: int = 1, finished_at: da
         return job.id
 
 
-def trained(make: Maker, seconds: float, *, arch: str, wall: float, attempt: int = 1) -> str:
-    """A model that went over 1,000 images in so many seconds."""
+def trained(make: Maker, seconds: float, *, arch: str, attempt: int = 1) -> str:
+    """A model whose job went over 1,000 images."""
     metrics = {"n_train": 100, "history": [{}] * 10}
-    job_id = finished_job("model", wall, attempt=attempt)
-    return make.model(arch=arch, seconds=seconds, metrics=metrics, job_id=job_id)
+    job_id = finished_job("model", seconds, attempt=attempt)
+    return make.model(arch=arch, metrics=metrics, job_id=job_id)
 
 
 def count(table: type[Any]) -> int:
@@ -119,13 +119,13 @@ def test_what_was_measured_here_counts_instead_of_the_reference(api: Api, make: 
     model = {"arch": "regnet-tiny", "epochs": 10}
     body = {"dataset_id": pool, "model": model}
     assert stage(estimate(api, body), "model")["basis"] == "reference"
-    trained(make, 20.0, arch="regnet-tiny", wall=23.0)  # 50 images/s
-    trained(make, 1.0, arch="regnet-tiny", wall=500.0, attempt=2)  # was interrupted: says nothing
+    trained(make, 23.5, arch="regnet-tiny")  # 3.5 s to start, then 50 images/s
+    trained(make, 500.0, arch="regnet-tiny", attempt=2)  # was interrupted: says nothing
     found = stage(estimate(api, body), "model")
     assert found["basis"] == "measured here"
     assert found["images_per_second"] == 50
     # 108 of 120 images are trained on, the others are held out.
-    assert found["expected_seconds"] == {"value": 24.6, "low": 16.4, "high": 36.9}
+    assert found["expected_seconds"] == {"value": 25.1, "low": 16.7, "high": 37.7}
     other_size = estimate(api, body | {"model": model | {"image_size": 64}})
     assert stage(other_size, "model")["basis"] == "reference"
 
@@ -174,17 +174,25 @@ def test_given_anchors_are_no_stage_and_an_unknown_embedder_makes_no_guess(
 
 
 def past(passes: int, seconds: float) -> Past:
-    return Past(LIKE, passes, seconds, around=2.0)
+    return Past(LIKE, passes, seconds)
 
 
 def test_the_pace_is_the_median_of_the_newest_and_its_spread_that_of_them() -> None:
-    assert pace([]) is None
-    jobs = [past(100, seconds) for seconds in (1.0, 1.0, 1.0, 1.0, 10.0)]
-    known = pace(jobs)
+    assert pace([], 1.0) is None
+    jobs = [past(100, seconds) for seconds in (3.0, 3.0, 3.0, 3.0, 30.0)]
+    known = pace(jobs, 2.0)
     assert known is not None
-    assert (known.around, known.images_per_second) == (2.0, 100.0)
+    assert (known.start, known.images_per_second) == (2.0, 100.0)
     assert known.spread > 1.5
-    older = pace([past(100, 1.0)] * 20 + [past(1, 1.0)] * 100)
-    assert older is not None
-    assert older.images_per_second == 100.0
-    assert 1 < older.spread < 1.2
+    newest = pace([past(100, 3.0)] * 20 + [past(1, 3.0)] * 100, 2.0)
+    assert newest is not None
+    assert newest.images_per_second == 100.0
+    assert 1 < newest.spread < 1.2
+
+
+def test_a_job_that_was_over_sooner_shows_that_processes_start_sooner() -> None:
+    assert start_of([]) == start_of([past(1, 60.0)]) == 3.5
+    assert start_of([past(1, 60.0), past(1, 0.5)]) == 0.5
+    known = pace([past(10, 0.5)], 0.5)
+    assert known is not None
+    assert 0 < known.images_per_second < 1000

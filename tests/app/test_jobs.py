@@ -20,7 +20,7 @@ from tests.app.made import Maker
 
 FIELDS = {
     *("id", "kind", "state", "stage", "progress", "eta_seconds", "attempt", "created_at", "started_at"),
-    *("finished_at", "error", "result", "parent_id", "children", "spec"),
+    *("finished_at", "error", "result", "parent_id", "role", "children", "spec"),
 }
 
 
@@ -48,6 +48,11 @@ def _claim(job_id: str) -> Claim:
         held = transitions.claim(session, job_id, "w1", 600)
     assert held is not None
     return held
+
+
+def _print(job_id: str, text: str) -> None:
+    with transaction() as session:
+        session.add(JobLog(job_id=job_id, attempt=1, text=text))
 
 
 def _report(held: Claim, *progress: Any) -> None:
@@ -203,6 +208,30 @@ def test_the_log_is_text(api: Api, job: str) -> None:
     answer = api.client.get(f"/v1/jobs/{job}/logs")
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.text == "".join(f"line {i} ä\n" for i in range(450))
+
+
+def test_a_log_can_be_followed_to_the_end_of_its_job(api: Api, job: str) -> None:
+    held = _claim(job)
+    _print(job, "first\n")
+    with api.client.stream("GET", f"/v1/jobs/{job}/logs?follow=true") as answer:
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        pieces = answer.iter_text()
+        assert next(pieces) == "first\n"
+        _print(job, "second\n")
+        assert next(pieces) == "second\n"
+        with transaction() as session:
+            transitions.fail(session, held, {"code": "no-images", "title": "t", "detail": "d", "errors": []})
+        _print(job, "last\n")  # as a worker does, once its child has ended
+        assert "".join(pieces) == "last\n"
+    assert api.client.get(f"/v1/jobs/{job}/logs").text == "first\nsecond\nlast\n"
+
+
+def test_the_log_of_a_parent_is_that_of_its_stages(api: Api, pool: str) -> None:
+    parent = api.client.post("/v1/pipelines", json={"dataset_id": pool}).json()
+    (child,) = parent["children"]
+    assert _get(api, child)["role"] == "anchors"
+    _print(child, "anchors\n")
+    assert api.client.get(f"/v1/jobs/{parent['id']}/logs").text == "anchors\n"
 
 
 def test_cancel_and_retry(api: Api, job: str) -> None:
