@@ -1,10 +1,11 @@
 """What all resources share: list, get and delete."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from fastapi import Request, Response
-from sqlalchemy import delete, inspect, select
+from sqlalchemy import ColumnElement, delete, inspect, select
 from sqlalchemy.orm import Session
 
 from app import paging
@@ -33,13 +34,19 @@ def get(db: AnyDb, table: type[Table], id_: str) -> Table:
 
 
 def select_page(
-    db: ReadSession, table: type[Table], query: paging.PageQuery, *, options: Iterable[Any] = ()
+    db: ReadSession,
+    table: type[Table],
+    query: paging.PageQuery,
+    *,
+    options: Iterable[Any] = (),
+    where: Mapping[str, Callable[[Any], ColumnElement[bool]]] = MappingProxyType({}),
 ) -> list[Table]:
-    """The rows of a page and one more; the query's other fields are filters by equality."""
+    """The rows of a page and one more; the query's other fields are filters, by equality unless said."""
     statement = select(table).options(*options)
     for name in type(query).model_fields.keys() - paging.PageQuery.model_fields.keys():
         if (value := getattr(query, name)) is not None:
-            statement = statement.where(getattr(table, name) == value)
+            wanted = where[name](value) if name in where else getattr(table, name) == value
+            statement = statement.where(wanted)
     window = paging.window(statement, query, created_at=table.created_at, id_=table.id)
     return list(db.scalars(window).all())
 

@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.db.resources import Dataset, Labeling, Model
+from core.db.resources import Dataset, Model
 from workers.active import ActiveJob
+from workers.targets import Target
 
 if TYPE_CHECKING:
     from g2l.nn.imports import ImportedModel
+    from g2l.nn.onnx_embedder import OnnxEmbedder
     from g2l.nn.pretrain import Pretrained
+    from g2l.nn.self_supervised import SelfSupervised
     from g2l.nn.transfer import TransferResult
 
 
@@ -18,7 +21,7 @@ def of_source(
     dataset: Dataset,
     *,
     arch: str,
-    labeling: Labeling | None,
+    aims: Sequence[Target],
     start: Model | None,
     labels: Sequence[str],
     provenance: Mapping[str, Any],
@@ -26,10 +29,7 @@ def of_source(
     """The card of a source model."""
     from g2l.nn.cards import model_card
 
-    towards = f"the {len(labels)} classes that people gave them"
-    if labeling is not None:
-        kind = "soft" if job.spec.targets == "soft" else "hard"
-        towards = f"{kind} {labeling.method} pseudo-labels with {labeling.n_classes} classes ({labeling.id})"
+    towards = " and ".join(_towards(aim) for aim in aims)
     begun = "" if start is None else f"from the body of the model {start.name or start.id} "
     results = {} if made.accuracy is None else {"accuracy on held-out images of the pool": made.accuracy}
     return model_card(
@@ -41,6 +41,13 @@ def of_source(
         provenance=provenance,
         results=results,
     )
+
+
+def _towards(aim: Target) -> str:
+    labeling = aim.labeling
+    if labeling is None:
+        return f"the {len(aim.names)} classes that people gave them"
+    return f"{aim.kind} {labeling.method} pseudo-labels with {labeling.n_classes} classes ({labeling.id})"
 
 
 def of_base(
@@ -65,6 +72,42 @@ def of_base(
         summary=f"From {start}, fitted to {made.n_train} labelled images of the dataset {target.name!r}.",
         provenance=provenance,
         results={f"accuracy on {made.n_test} test images": made.evaluation.accuracy.value},
+    )
+
+
+def of_self_supervised(
+    job: ActiveJob[Any],
+    made: "SelfSupervised",
+    dataset: Dataset,
+    *,
+    arch: str,
+    provenance: Mapping[str, Any],
+) -> str:
+    """The card of a source model that was trained without labels."""
+    from g2l.nn.cards import model_card
+
+    return model_card(
+        job.spec.name or "source model",
+        arch=arch,
+        labels=(),
+        preprocessing=made.preprocessing,
+        summary=f"Trained on {made.n_train} images of the dataset {dataset.name!r} without labels, by "
+        f"{job.spec.method}: two views of an image are told from those of others.",
+        provenance=provenance,
+        results={"views that found their partner, last epoch": made.history[-1].matched},
+    )
+
+
+def of_onnx(job: ActiveJob[Any], made: "OnnxEmbedder", provenance: Mapping[str, Any]) -> str:
+    """The card of an imported ONNX network."""
+    from g2l.nn.cards import onnx_card
+
+    return onnx_card(
+        job.spec.name,
+        preprocessing=made.preprocessing,
+        dim=made.dim,
+        n_parameters=made.parameters,
+        provenance=provenance,
     )
 
 

@@ -1,9 +1,10 @@
 """Where weights come from: digests of what they were made of, and whether others' weights are in them."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from core.db.resources import AnchorSet, Artifact, Dataset, Labeling, Model
+from core.db.resources import AnchorSet, Artifact, Dataset, Embedder, Labeling, Model
 from workers.active import ActiveJob, load
 
 WEIGHTS = "model.safetensors"
@@ -14,7 +15,7 @@ def of_training(
     job: ActiveJob[Any],
     dataset: Dataset,
     *,
-    labeling: Labeling | None = None,
+    labelings: Sequence[Labeling] = (),
     parent: Model | None = None,
     used: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -23,15 +24,14 @@ def of_training(
     Args:
         job: the training's; its spec has every setting and the seed.
         dataset: the images.
-        labeling: of the pseudo-labels, if those were the targets.
+        labelings: of the pseudo-labels that were targets, in the order of their heads.
         parent: the model whose weights were the start; None for random ones.
         used: more about what was trained on, such as the items of a label budget.
     """
-    anchor_set = None
-    if labeling is not None and labeling.anchor_set_id is not None:
-        anchor_set = load(AnchorSet, labeling.anchor_set_id)
-    embedder_id = None if labeling is None else labeling.embedder_id
-    third_party = (parent is not None and parent.third_party_weights) or is_third_party(embedder_id)
+    origins = [_of_labeling(labeling) for labeling in labelings]
+    first = origins[0] if origins else {"labeling": None, "anchor_set": None, "embedder_id": None}
+    third_party = parent is not None and parent.third_party_weights
+    third_party = third_party or any(is_third_party(labeling.embedder_id) for labeling in labelings)
     return {
         "format": FORMAT,
         "code": f"g2l {version('g2l')}",
@@ -39,13 +39,21 @@ def of_training(
         "seed": job.spec.seed,
         "data": {"dataset_id": dataset.id, "sha256": dataset.sha256, "artifact": dataset.artifact}
         | (used or {}),
-        "labeling": None if labeling is None else {"labeling_id": labeling.id, "artifact": labeling.artifact},
+        **first,
+        "further_labelings": origins[1:],
+        "parents": [] if parent is None else [{"model_id": parent.id, "weights_sha256": weights_of(parent)}],
+        "third_party_weights": third_party,
+    }
+
+
+def _of_labeling(labeling: Labeling) -> dict[str, Any]:
+    anchor_set = None if labeling.anchor_set_id is None else load(AnchorSet, labeling.anchor_set_id)
+    return {
+        "labeling": {"labeling_id": labeling.id, "artifact": labeling.artifact},
         "anchor_set": None
         if anchor_set is None
         else {"anchor_set_id": anchor_set.id, "artifact": anchor_set.artifact},
-        "embedder_id": embedder_id,
-        "parents": [] if parent is None else [{"model_id": parent.id, "weights_sha256": weights_of(parent)}],
-        "third_party_weights": third_party,
+        "embedder_id": labeling.embedder_id,
     }
 
 
@@ -63,9 +71,13 @@ def of_import(job: ActiveJob[Any]) -> dict[str, Any]:
 
 def is_third_party(embedder_id: str | None) -> bool:
     """Whether an embedder's weights, or those of an ancestor of it, were imported."""
-    if embedder_id is None or not embedder_id.startswith("mdl_"):
-        return False  # built-in embedders start from nothing
-    return load(Model, embedder_id).third_party_weights
+    if embedder_id is None:
+        return False
+    if embedder_id.startswith("mdl_"):
+        return load(Model, embedder_id).third_party_weights
+    row = load(Embedder, embedder_id)
+    # Built-in embedders start from nothing; what stands side by side has its parts by their ids.
+    return row.kind == "side-by-side" and any(map(is_third_party, row.spec["embedder"]))
 
 
 def weights_of(model: Model) -> str:

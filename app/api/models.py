@@ -5,8 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, or_
 
 from app import bodies, downloads, paging, problems, resources, uploads
+from app.checks.imports import ImportFields, import_spec
 from app.checks.models import understood
 from app.database import ReadDb, WriteDb
 from app.keyed_requests import IdempotentRequest
@@ -15,11 +17,19 @@ from app.schemas.resources import FileOut, ModelOut
 from app.submitting import submitted
 from core.artifacts import Store
 from core.db.resources import Artifact, Model
+from core.errors import NotFoundError
 from core.settings import get_settings
-from core.specs.models import HumanLabelModelSpec, ImportModelSpec, PseudoLabelModelSpec, TrainModelSpec
+from core.specs.models import (
+    HumanLabelModelSpec,
+    PseudoLabelModelSpec,
+    SelfSupervisedModelSpec,
+    TrainModelSpec,
+)
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
-TRAIN_BODY: TypeAdapter[PseudoLabelModelSpec | HumanLabelModelSpec] = TypeAdapter(TrainModelSpec)
+TRAIN_BODY: TypeAdapter[PseudoLabelModelSpec | HumanLabelModelSpec | SelfSupervisedModelSpec] = TypeAdapter(
+    TrainModelSpec
+)
 DOWNLOAD = problems.documented("not-found", "range-not-satisfiable")
 
 
@@ -40,7 +50,7 @@ class ModelsQuery(paging.PageQuery):
     responses=problems.documented(
         "malformed-upload", "idempotency-in-flight", "upload-too-large", "unsupported-media-type"
     ),
-    openapi_extra=bodies.upload_schema(TRAIN_BODY),
+    openapi_extra=bodies.upload_schema(TRAIN_BODY, ImportFields),
 )
 async def create_model(request: Request, keyed: IdempotentRequest) -> Response:
     """Train a source model, or import one that is sent along; answers with the job that does it."""
@@ -50,8 +60,8 @@ async def create_model(request: Request, keyed: IdempotentRequest) -> Response:
     settings = get_settings()
     async with uploads.received(request, Store(settings.store), settings.max_upload_bytes) as received:
         keyed = keyed.identified(received.digest)
-        fields = bodies.upload_fields(received.fields, bodies.UploadFields)
-        imported = ImportModelSpec(name=fields.name, upload=received.uploads[0])
+        fields = bodies.upload_fields(received.fields, ImportFields)
+        imported = import_spec(fields, received.uploads[0])
         answer = await submitted(request, keyed, "model", understand=lambda _: imported)
         received.kept = True
         return answer
@@ -62,7 +72,7 @@ def list_models(
     query: Annotated[ModelsQuery, Query()], db: ReadDb, request: Request, response: Response
 ) -> paging.Page[ModelOut]:
     """Models, newest first."""
-    rows = resources.select_page(db, Model, query)
+    rows = resources.select_page(db, Model, query, where={"labeling_id": _of_labeling})
     artifacts = downloads.artifacts(db, [row.artifact for row in rows])
     return resources.render_page(
         rows, query, lambda row: _out(row, artifacts[row.artifact]), request=request, response=response
@@ -87,6 +97,11 @@ def get_card(model_id: str, db: ReadDb) -> Response:
 @router.get("/{model_id}/weights", responses=DOWNLOAD, response_class=FileResponse)
 def get_weights(model_id: str, db: ReadDb) -> Response:
     """The weights: `model.safetensors`, which the architecture's own library loads."""
+    row = resources.get(db, Model, model_id)
+    if row.role == "embedder":
+        raise NotFoundError(
+            f"{row.id} is an ONNX network, whose weights are in /v1/models/{row.id}/files/model.onnx."
+        )
     return _file(db, model_id, "model.safetensors")
 
 
@@ -106,6 +121,11 @@ def delete_model(model_id: str, db: WriteDb) -> None:
 def _file(db: ReadDb, model_id: str, path: str, *, inline: bool = False) -> Response:
     row = resources.get(db, Model, model_id)
     return downloads.file_of(downloads.artifact(db, row.artifact), path, inline=inline)
+
+
+def _of_labeling(labeling_id: str) -> ColumnElement[bool]:
+    """Trained on a labeling, be it the first of several or another."""
+    return or_(Model.labeling_id == labeling_id, Model.labeling_ids.contains([labeling_id]))
 
 
 def _out(row: Model, artifact: Artifact) -> ModelOut:

@@ -38,10 +38,13 @@ _WANTED: Final = {
     "fit_on": ("ds",),
     "anchor_set_id": ("anc",),
     "labeling_id": ("lab",),
+    "labeling_ids": ("lab",),
     "model_id": ("mdl",),
     "model_ids": ("mdl",),
     "init_model_id": ("mdl",),
     "embedder": ("emb", "mdl"),
+    "extends": ("ds",),
+    "classes_of": ("lab",),
 }
 
 

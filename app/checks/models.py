@@ -1,5 +1,7 @@
 """What can be known of a training before it is run."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from app import downloads, labels, tables
@@ -7,9 +9,16 @@ from app.checks.compatibility import require_images
 from app.checks.inputs import Inputs, load, locked
 from app.checks.starts import check_start, with_start
 from core.db.resources import Dataset, Labeling
-from core.specs.models import HumanLabelModelSpec, PseudoLabelModelSpec
+from core.specs.models import (
+    ClassifierOptions,
+    HeadOptions,
+    HumanLabelModelSpec,
+    PseudoLabelModelSpec,
+    SelfSupervisedModelSpec,
+    TargetKind,
+)
 
-TrainSpec = PseudoLabelModelSpec | HumanLabelModelSpec
+TrainSpec = PseudoLabelModelSpec | HumanLabelModelSpec | SelfSupervisedModelSpec
 
 
 def understood(db: Session, spec: TrainSpec) -> TrainSpec:
@@ -20,20 +29,33 @@ def understood(db: Session, spec: TrainSpec) -> TrainSpec:
     """
     spec = with_start(db, spec)
     inputs = load(db, spec)
-    if isinstance(spec, HumanLabelModelSpec):
+    if isinstance(spec, ClassifierOptions):
+        check_validation(inputs, "", spec)
+    if isinstance(spec, HumanLabelModelSpec | SelfSupervisedModelSpec):
         dataset = inputs.dataset(spec.dataset_id)
         check_start(inputs, "", spec, dataset=dataset)
-        if require_images(inputs, "dataset_id", dataset):
+        if require_images(inputs, "dataset_id", dataset) and isinstance(spec, HumanLabelModelSpec):
             require_classes(inputs, "dataset_id", dataset, smallest=1)
     else:
-        labeling = inputs.labeling(spec.labeling_id)
-        source = locked(db, [labeling.dataset_id]).get(labeling.dataset_id)
-        if isinstance(source, Dataset):
-            check_start(inputs, "", spec, dataset=source)
-            if require_images(inputs, "labeling_id", source):
-                spec = _with_targets(inputs, spec, labeling)
+        spec = _on_labelings(db, inputs, spec)
     inputs.finish()
     return spec
+
+
+def check_validation(inputs: Inputs, prefix: str, options: ClassifierOptions) -> None:
+    """Patience needs something to look at; `prefix` says where the options stand, such as ``model/``."""
+    if options.patience is not None and options.validation_share == 0:
+        inputs.refuse(
+            f"{prefix}patience",
+            "With a validation_share of 0 nothing is held out that could be looked at; raise it, or leave "
+            "patience out.",
+        )
+
+
+def check_human_head(inputs: Inputs, prefix: str, options: HeadOptions, *, dataset: Dataset) -> None:
+    """A head on human labels needs some."""
+    if options.human_labels:
+        require_classes(inputs, f"{prefix}human_labels", dataset, smallest=1)
 
 
 def require_classes(inputs: Inputs, where: str, dataset: Dataset, *, smallest: int) -> None:
@@ -52,12 +74,37 @@ def require_classes(inputs: Inputs, where: str, dataset: Dataset, *, smallest: i
             )
 
 
-def _with_targets(inputs: Inputs, spec: PseudoLabelModelSpec, labeling: Labeling) -> PseudoLabelModelSpec:
-    if "soft" not in tables.columns(downloads.folder(labeling.artifact) / labels.FILE):
-        if "targets" not in spec.model_fields_set:
-            spec = spec.model_copy(update={"targets": "hard"})
-        elif spec.targets == "soft":
-            inputs.refuse("targets", f"{labeling.id} keeps no soft targets; take targets = hard.")
-    if labeling.n_classes < 2 and spec.targets == "hard":
-        inputs.refuse("labeling_id", f"All labels of {labeling.id} are the same; there is nothing to learn.")
+def _on_labelings(db: Session, inputs: Inputs, spec: PseudoLabelModelSpec) -> PseudoLabelModelSpec:
+    rows = [inputs.labeling(id_) for id_ in spec.labelings]
+    places = [f"labeling_ids/{i}" for i in range(len(rows))] if spec.labeling_ids else ["labeling_id"]
+    dataset = locked(db, [rows[0].dataset_id]).get(rows[0].dataset_id)
+    for place, row in zip(places[1:], rows[1:], strict=True):
+        if row.id in spec.labelings[: places.index(place)]:
+            inputs.refuse(place, f"{row.id} is there already; name each labeling once.")
+        elif row.dataset_id != rows[0].dataset_id:
+            inputs.refuse(
+                place,
+                f"{row.id} is of {row.dataset_id}; give labelings of one dataset, {rows[0].dataset_id}.",
+            )
+    if isinstance(dataset, Dataset):
+        check_start(inputs, "", spec, dataset=dataset)
+        if require_images(inputs, places[0], dataset):
+            check_human_head(inputs, "", spec, dataset=dataset)
+            spec = _with_targets(inputs, spec, rows, places)
+    return spec
+
+
+def _with_targets(
+    inputs: Inputs, spec: PseudoLabelModelSpec, rows: Sequence[Labeling], places: Sequence[str]
+) -> PseudoLabelModelSpec:
+    soft = ["soft" in tables.columns(downloads.folder(row.artifact) / labels.FILE) for row in rows]
+    if "targets" not in spec.model_fields_set:
+        kinds: list[TargetKind] = ["soft" if each else "hard" for each in soft]
+        spec = spec.model_copy(update={"targets": kinds if len(set(kinds)) > 1 else kinds[0]})
+    for index, (row, kind, place) in enumerate(zip(rows, spec.target_kinds, places, strict=True)):
+        if kind == "soft" and not soft[index]:
+            where = f"targets/{index}" if isinstance(spec.targets, list) else "targets"
+            inputs.refuse(where, f"{row.id} keeps no soft targets; take targets = hard.")
+        if kind == "hard" and row.n_classes < 2:
+            inputs.refuse(place, f"All labels of {row.id} are the same; there is nothing to learn.")
     return spec

@@ -86,6 +86,7 @@ class ModelOut(ResourceOut):
     parameters: int
     dataset_id: str | None
     labeling_id: str | None
+    labeling_ids: list[str]
     parent_model_id: str | None
     third_party_weights: bool
     metrics: dict[str, Any]
@@ -99,6 +100,27 @@ class AccuracyOut(BaseModel):
     low: float
     high: float
     level: float
+
+
+class ScoresOut(BaseModel):
+    """Transferability scores of a source on a target's labels; larger is better (docs/scores.md)."""
+
+    knn: float | None
+    logme: float | None
+    leep: float | None
+    nce: float | None
+    h_score: float | None
+    gbc: float | None
+
+
+class DivergencesOut(BaseModel):
+    """How far a source's pool is from a target, without labels; 0 for a dataset and itself."""
+
+    jensen_shannon: float | None
+    kl: float | None
+    gaussian_kl: float | None
+    frechet: float | None
+    energy_distance: float | None
 
 
 class TransferOut(ResourceOut):
@@ -121,6 +143,8 @@ class TransferOut(ResourceOut):
     learning_rate: float | None
     divergence: float | None
     knn_accuracy: float | None
+    scores: ScoresOut | None
+    divergences: DivergencesOut | None
 
 
 class SourceForecastOut(BaseModel):
@@ -130,6 +154,9 @@ class SourceForecastOut(BaseModel):
 
     model_id: str
     divergence: float | None
+    knn_accuracy: float | None = None
+    scores: ScoresOut | None = None
+    divergences: DivergencesOut | None = None
     expected_accuracy: AccuracyOut
     rank: int
 

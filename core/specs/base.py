@@ -1,8 +1,17 @@
 """What all specs share: strictness and bounded types."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+)
 
 
 class Spec(BaseModel):
@@ -32,10 +41,32 @@ BatchSize = Annotated[int, Field(ge=1, le=4096)]
 LearningRate = Annotated[float, Field(gt=0, le=10)]
 LabelBudget = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Metric = Literal["euclidean", "hellinger", "jensen-shannon", "energy", "kl"]
+Balance = Literal["none", "sampling", "loss"]
 Augmentation = Literal["crop", "crop-flip", "affine"]
 Prefer = Literal["far", "near", "explain"]
-BuiltInEmbedder = Literal["patch-kmeans", "anchor-network", "identity"]
-BUILT_IN_EMBEDDERS: tuple[BuiltInEmbedder, ...] = ("patch-kmeans", "anchor-network", "identity")
+BuiltInEmbedder = Literal["patch-kmeans", "anchor-network", "self-supervised", "identity"]
+BUILT_IN_EMBEDDERS: tuple[BuiltInEmbedder, ...] = get_args(BuiltInEmbedder)
+
+
+def _plain_if_alone(value: object) -> object:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _one_or_several(value: object) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
+# A built-in embedder's name or an id; or several, whose responses stand side by side.
+EmbedderChoice = Annotated[
+    Annotated[str, Tag("one")] | Annotated[list[str], Field(min_length=1, max_length=8), Tag("several")],
+    Discriminator(_one_or_several),
+    BeforeValidator(_plain_if_alone),
+]
+
+
+def parts_of(choice: str | list[str]) -> list[str]:
+    """The names and ids of a choice, however many they are."""
+    return [choice] if isinstance(choice, str) else choice
 
 
 class Upload(Spec):

@@ -1,13 +1,27 @@
 """Models: a source trained here on pseudo-labels or human labels, or an import."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
-from core.specs.base import Augmentation, BatchSize, Epochs, ImageSize, LearningRate, Name, Seed, Spec, Upload
+from core.specs.base import (
+    Augmentation,
+    Balance,
+    BatchSize,
+    Epochs,
+    ImageSize,
+    LearningRate,
+    Name,
+    Seed,
+    Spec,
+    Upload,
+)
+from core.specs.imports import OnnxPreprocessing
 
 Architecture = Literal["resnet-tiny", "resnet-18", "resnet-50", "regnet-tiny", "convnextv2-atto", "vit-tiny"]
 DEFAULT_ARCHITECTURE: Architecture = "resnet-tiny"
+TargetKind = Literal["hard", "soft"]
+MOST_LABELINGS = 16
 
 
 class TrainingOptions(Spec):
@@ -24,7 +38,6 @@ class TrainingOptions(Spec):
     image_size: ImageSize = 32
     batch_size: BatchSize = 128
     learning_rate: LearningRate = 0.004
-    balanced: bool = Field(False, description="draw every class equally often")
     augmentation: Augmentation = Field("crop", description="how training images are moved by chance")
     seed: Seed = 0
 
@@ -36,33 +49,93 @@ class TrainingOptions(Spec):
         return value
 
 
-class PseudoLabelOptions(TrainingOptions):
-    """The same, and what of a labeling is trained on."""
+class ClassifierOptions(TrainingOptions):
+    """The same for training towards classes, some of whose images are held out."""
+
+    balance: Balance = Field(
+        "none",
+        description="sampling draws every class equally often; loss weighs each inversely to its size",
+    )
+    validation_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.1, description="of the images, held out: at most 5,000, none of fewer than 20; groups stay together"
+    )
+    patience: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        None,
+        description="epochs without a better held-out loss until training stops and goes back to the best",
+    )
+
+
+class HeadOptions(ClassifierOptions):
+    """The same, and the heads that are trained."""
 
     heads: Literal["flat", "positions"] = "flat"
-    targets: Literal["hard", "soft"] = "soft"
+    human_labels: bool = Field(False, description="one more head, on the dataset's own labels")
 
 
-class PseudoLabelModelSpec(PseudoLabelOptions):
-    """A source model trained on a labeling."""
+class PseudoLabelOptions(HeadOptions):
+    """The same, and what of a labeling is trained on."""
+
+    targets: TargetKind = "soft"
+
+
+class PseudoLabelModelSpec(HeadOptions):
+    """A source model trained on a labeling, or on several of one dataset, a head each."""
 
     objective: Literal["pseudo-labels"] = "pseudo-labels"
-    labeling_id: str
+    labeling_id: str | None = None
+    labeling_ids: Annotated[list[str], Field(min_length=1, max_length=MOST_LABELINGS)] | None = None
+    targets: TargetKind | Annotated[list[TargetKind], Field(max_length=MOST_LABELINGS)] = Field(
+        "soft", description="of all labelings, or of each in order"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.labeling_id is None) == (self.labeling_ids is None):
+            raise ValueError("give either `labeling_id` or `labeling_ids`")
+        if isinstance(self.targets, list) and len(self.targets) != len(self.labelings):
+            raise ValueError(
+                f"targets has {len(self.targets)} entries; give one a labeling, or one word for all"
+            )
+        return self
+
+    @property
+    def labelings(self) -> list[str]:
+        """The labelings' ids, in the order of their heads."""
+        return self.labeling_ids or [self.labeling_id or ""]
+
+    @property
+    def target_kinds(self) -> list[TargetKind]:
+        """What of each labeling is trained on."""
+        return self.targets if isinstance(self.targets, list) else [self.targets] * len(self.labelings)
 
 
-class HumanLabelModelSpec(TrainingOptions):
+class HumanLabelModelSpec(ClassifierOptions):
     """The baseline: a source model trained on the pool's own labels."""
 
     objective: Literal["human-labels"]
     dataset_id: str
 
 
+class SelfSupervisedModelSpec(TrainingOptions):
+    """A source model trained on the pool without any labels: a body without classifier."""
+
+    objective: Literal["self-supervised"]
+    dataset_id: str
+    method: Literal["simclr", "vicreg"] = Field(
+        "simclr", description="what two views of an image are trained towards"
+    )
+    epochs: Epochs = 20
+    learning_rate: LearningRate = 0.002
+    augmentation: Augmentation = Field("crop", description="how views are moved beside cropping")
+
+
 class ImportModelSpec(Spec):
-    """A model folder that the user has."""
+    """A model folder or an ONNX network that the user has."""
 
     objective: Literal["import"] = "import"
     name: Name
     upload: Upload
+    preprocessing: OnnxPreprocessing | None = Field(None, description="of an ONNX network")
 
 
 def _objective(value: object) -> str:
@@ -74,13 +147,17 @@ def _objective(value: object) -> str:
 # What a JSON body may ask for; an import is asked for by its multipart body.
 TrainModelSpec = Annotated[
     Annotated[PseudoLabelModelSpec, Tag("pseudo-labels")]
-    | Annotated[HumanLabelModelSpec, Tag("human-labels")],
+    | Annotated[HumanLabelModelSpec, Tag("human-labels")]
+    | Annotated[SelfSupervisedModelSpec, Tag("self-supervised")],
     Discriminator(_objective),
 ]
 ModelSpec = Annotated[
     Annotated[PseudoLabelModelSpec, Tag("pseudo-labels")]
     | Annotated[HumanLabelModelSpec, Tag("human-labels")]
+    | Annotated[SelfSupervisedModelSpec, Tag("self-supervised")]
     | Annotated[ImportModelSpec, Tag("import")],
     Discriminator(_objective),
 ]
-MODEL_SPEC: TypeAdapter[PseudoLabelModelSpec | HumanLabelModelSpec | ImportModelSpec] = TypeAdapter(ModelSpec)
+MODEL_SPEC: TypeAdapter[
+    PseudoLabelModelSpec | HumanLabelModelSpec | SelfSupervisedModelSpec | ImportModelSpec
+] = TypeAdapter(ModelSpec)

@@ -11,11 +11,14 @@ _ID_FIELDS = frozenset(
         "dataset_id",
         "anchor_set_id",
         "labeling_id",
+        "labeling_ids",
         "model_id",
         "model_ids",
         "embedder",
         "fit_on",
         "init_model_id",
+        "extends",
+        "classes_of",
     }
 )
 
@@ -45,4 +48,5 @@ def _field(name: str, value: object, where: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, str) and value not in BUILT_IN_EMBEDDERS:
         yield where, value
     elif isinstance(value, list | tuple):
-        yield from ((f"{where}/{index}", item) for index, item in enumerate(value))
+        named = [(f"{where}/{index}", item) for index, item in enumerate(value)]
+        yield from ((place, item) for place, item in named if item not in BUILT_IN_EMBEDDERS)

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from core.specs.base import (
     Augmentation,
+    Balance,
     BatchSize,
     Epochs,
     ImageSize,
@@ -30,6 +31,10 @@ class TransferOptions(Spec):
     batch_size: BatchSize = 32
     learning_rate: LearningRate | None = Field(
         None, description="null: chosen by cross-validation inside the labelled budget"
+    )
+    balance: Balance = Field(
+        "none",
+        description="sampling draws every class equally often; loss weighs each inversely to its size",
     )
     augmentation: Augmentation = Field("crop", description="how training images are moved by chance")
     seed: Seed = 0

@@ -7,6 +7,11 @@ import typer
 Name = Annotated[str | None, typer.Option("--name", help="What to call it.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="The seed of all that is random.")]
 
+Rounds = Annotated[
+    int | None,
+    typer.Option("--rounds", help="Each later round embeds the images with the source of the one before."),
+]
+
 _ANCHORS, _LABELS, _MODEL, _TARGET = "Anchors", "Labels", "Source model", "Target"
 
 Embedder = Annotated[
@@ -77,13 +82,33 @@ Heads = Annotated[
 Targets = Annotated[
     str | None, typer.Option("--targets", help="hard or soft pseudo-labels.", rich_help_panel=_MODEL)
 ]
-Balanced = Annotated[
+HumanLabels = Annotated[
     bool | None,
     typer.Option(
-        "--balanced/--unbalanced",
-        help="Draw every class equally often.",
+        "--human-labels/--no-human-labels",
+        help="Train one more head, on the images' own labels.",
         rich_help_panel=_MODEL,
         show_default=False,
+    ),
+]
+Balance = Annotated[
+    str | None,
+    typer.Option(
+        "--balance", help="For classes of unequal size: none, sampling or loss.", rich_help_panel=_MODEL
+    ),
+]
+ValidationShare = Annotated[
+    float | None,
+    typer.Option(
+        "--validation-share", help="Share of the images that is held out, up to 0.5.", rich_help_panel=_MODEL
+    ),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        "--patience",
+        help="Stop after so many epochs without a better held-out loss, and go back to the best.",
+        rich_help_panel=_MODEL,
     ),
 ]
 Augmentation = Annotated[

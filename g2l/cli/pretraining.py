@@ -9,16 +9,19 @@ from g2l.cli.groups import resource_group
 from g2l.cli.options import (
     Arch,
     Augmentation,
-    Balanced,
+    Balance,
     BatchSize,
     Epochs,
     Heads,
+    HumanLabels,
     ImageSize,
     Init,
     LearningRate,
     Name,
+    Patience,
     Seed,
     Targets,
+    ValidationShare,
     given,
 )
 from g2l.cli.session import Session, Wait, command
@@ -34,9 +37,12 @@ group = resource_group(
 @command(group, "create")
 def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
     session: Session,
-    source: Annotated[
-        str,
-        typer.Argument(metavar="SOURCE", help="A labeling (lab_…), or a labelled dataset (ds_…)."),
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE…",
+            help="A labeling (lab_…), or several of one dataset: a head each; or a labelled dataset (ds_…).",
+        ),
     ],
     arch: Arch = None,
     init: Init = None,
@@ -44,20 +50,25 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
     image_size: ImageSize = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
-    balanced: Balanced = None,
+    balance: Balance = None,
     augmentation: Augmentation = None,
     heads: Heads = None,
     targets: Targets = None,
+    human_labels: HumanLabels = None,
+    validation_share: ValidationShare = None,
+    patience: Patience = None,
     name: Name = None,
     seed: Seed = None,
     wait: Wait = True,
 ) -> None:
     """Train a source model."""
     what: dict[str, Any]
-    if source.startswith("ds_"):
-        what = {"objective": "human-labels", "dataset_id": source}
+    if len(sources) > 1:
+        what = {"labeling_ids": sources}
+    elif sources[0].startswith("ds_"):
+        what = {"objective": "human-labels", "dataset_id": sources[0]}
     else:
-        what = {"labeling_id": source}
+        what = {"labeling_id": sources[0]}
     fields = given(
         name=name,
         arch=arch,
@@ -66,10 +77,13 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
         image_size=image_size,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        balanced=balanced,
+        balance=balance,
+        validation_share=validation_share,
+        patience=patience,
         augmentation=augmentation,
         heads=heads,
         targets=targets,
+        human_labels=human_labels,
         seed=seed,
     )
     finish(session, session.client.models.train(**what, **fields), wait_for_it=wait)

@@ -9,6 +9,7 @@ from g2l.cli import options
 from g2l.cli.anchor_words import AnchorWord
 from g2l.cli.follow import wait_stages
 from g2l.cli.options import given
+from g2l.cli.run_estimate import estimate_run
 from g2l.cli.run_report import check_folder, fetch, show
 from g2l.cli.run_request import Request, begin
 from g2l.cli.session import Session
@@ -61,10 +62,13 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
     image_size: options.ImageSize = None,
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = None,
-    balanced: options.Balanced = None,
+    balance: options.Balance = None,
     augmentation: options.Augmentation = None,
     heads: options.Heads = None,
     targets: options.Targets = None,
+    human_labels: options.HumanLabels = None,
+    validation_share: options.ValidationShare = None,
+    patience: options.Patience = None,
     label_budget: options.LabelBudget = None,
     transfer_epochs: Annotated[
         int | None, typer.Option(help="Passes over the target.", rich_help_panel=_TARGET)
@@ -72,6 +76,11 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
     transfer_method: options.TransferMethod = None,
     transfer_learning_rate: options.TransferLearningRate = None,
     seed: options.Seed = None,
+    rounds: options.Rounds = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only send the images, and say what the rest would take.")
+    ] = False,
 ) -> None:
     """Do it all: label the images, train a network on the labels, and fetch its weights.
 
@@ -105,10 +114,13 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
             image_size=image_size,
             batch_size=batch_size,
             learning_rate=learning_rate,
-            balanced=balanced,
+            balance=balance,
+            validation_share=validation_share,
+            patience=patience,
             augmentation=augmentation,
             heads=heads,
             targets=targets,
+            human_labels=human_labels,
             seed=seed,
         ),
         transfer_options=given(
@@ -119,8 +131,12 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
             learning_rate=transfer_learning_rate,
         ),
         seed=seed,
+        rounds=rounds,
     )
     request.check()
+    if dry_run:
+        estimate_run(session, request)
+        return
     folder = out or Path(f"g2l-{request.run_name}")
     check_folder(folder)
     client = session.client

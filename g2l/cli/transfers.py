@@ -9,6 +9,7 @@ from g2l.cli.groups import resource_group
 from g2l.cli.options import (
     Arch,
     Augmentation,
+    Balance,
     BatchSize,
     ImageSize,
     LabelBudget,
@@ -39,6 +40,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
     image_size: ImageSize = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
+    balance: Balance = None,
     augmentation: Augmentation = None,
     name: Name = None,
     seed: Seed = None,
@@ -55,6 +57,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
         image_size=image_size,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        balance=balance,
         augmentation=augmentation,
         seed=seed,
     )

@@ -30,6 +30,7 @@ class Checkpoint:
         model: state of the network.
         optimizer: state of the optimizer.
         history: a record an epoch.
+        best: state of the network after its best epoch so far; None where the last one counts.
     """
 
     training: str
@@ -38,6 +39,7 @@ class Checkpoint:
     model: dict[str, Any]
     optimizer: dict[str, Any]
     history: list[dict[str, Any]]
+    best: dict[str, Any] | None = None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -12,9 +12,10 @@ from g2l.nn.folds import stratified_folds, stratified_subset
 from g2l.nn.images import Images, Indices, Preprocessing
 from g2l.nn.objectives import objective
 from g2l.nn.recipes import Recipe, Task
+from g2l.nn.records import EpochRecord
 from g2l.nn.training import (
     EVALUATION_BATCH,
-    EpochRecord,
+    OnEpoch,
     Progress,
     TrainingDivergedError,
     fit,
@@ -62,7 +63,12 @@ class FineTuned:
 
 
 def fine_tune(
-    start: Start, recipe: Recipe, *, on_progress: Progress | None = None, checkpoint: Path | None = None
+    start: Start,
+    recipe: Recipe,
+    *,
+    on_progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
+    checkpoint: Path | None = None,
 ) -> FineTuned:
     """Train all weights of a classifier on a budget.
 
@@ -70,6 +76,7 @@ def fine_tune(
         start: data and classifier.
         recipe: how; a learning rate of 0 is chosen here, `repeats` is set here.
         on_progress: called with images done and in all, over all trainings.
+        on_epoch: called with each epoch's record of the final training.
         checkpoint: of the final training.
 
     Returns:
@@ -86,7 +93,14 @@ def fine_tune(
     rate = recipe.learning_rate or _best_rate(start, recipe, trials, progress)
     model = start.model()
     final = replace(final, learning_rate=rate)
-    curve = fit(model, _task(start, everything), final, on_progress=progress, checkpoint=checkpoint)
+    curve = fit(
+        model,
+        _task(start, everything),
+        final,
+        on_progress=progress,
+        on_epoch=on_epoch,
+        checkpoint=checkpoint,
+    )
     speed = float(np.mean([record.images_per_second for record in curve]))
     return FineTuned(model, curve, rate, speed)
 
@@ -135,8 +149,9 @@ def _score(
     right, log_likelihood = 0.0, 0.0
     for part in np.array_split(checked, -(-len(checked) // EVALUATION_BATCH)):
         logits, picked = predict(model, start.images[part], start.preprocessing), torch.from_numpy(part)
-        right += float(task.objective.hits(logits, picked)[0])
-        log_likelihood -= float(task.objective.loss(logits, picked)) * len(part)
+        measured = task.objective.measured(logits, picked)
+        right += float(measured.hits.sum())
+        log_likelihood -= float(measured.loss) * len(part)
     return right, log_likelihood
 
 

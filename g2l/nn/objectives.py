@@ -1,6 +1,7 @@
-"""What a network is trained towards: one softmax or one a position, on hard classes or distributions."""
+"""What a network is trained towards: heads of one softmax or one a position, on classes or distributions."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from g2l.errors import G2LError
 Heads = Literal["flat", "positions"]
 Targets = npt.NDArray[Any]
 IGNORED = -1
+_COUNTED_AT_ONCE = 1 << 24  # entries of distributions
 
 
 class TargetError(G2LError):
@@ -24,56 +26,53 @@ class TargetError(G2LError):
 
 
 @dataclass(frozen=True)
-class Objective:
-    """Targets of N images for P softmaxes over K outcomes each, out of one classifier of P * K outputs.
+class Head:
+    """Targets of N images for P softmaxes over K outcomes each, out of P * K outputs of the classifier.
 
     Attributes:
         values: (N, P) int64 outcomes, -1 where there is none; or (N, P, K) float32 distributions,
             all zero where there is none.
         n_positions: P; 1 for a flat head.
         n_classes: K.
+        weights: (P, K) float32 that an outcome's loss is multiplied by; None: all alike.
     """
 
     values: Tensor
     n_positions: int
     n_classes: int
+    weights: Tensor | None = None
 
     @property
     def n_outputs(self) -> int:
-        """Width of the classifier."""
+        """Its part of the classifier's width."""
         return self.n_positions * self.n_classes
 
-    def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Mean cross-entropy in nats over the positions that have a target; 0 if none has.
+    def measured(self, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Summed cross-entropy in nats, positions with the likeliest outcome right, positions with a target.
 
         Args:
             logits: (B, P * K).
             rows: (B,) int64 indices of the images among the N, on the CPU.
         """
-        wanted, known, log_p = self._compared(logits, rows)
-        if self.values.ndim == 2:
-            losses = -log_p.gather(2, wanted.clamp_min(0)[:, :, None])[:, :, 0]
-        else:
-            losses = -(wanted * log_p).sum(dim=2)
-        return torch.where(known, losses, 0).sum() / known.sum().clamp_min(1)
-
-    def hits(self, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """How many positions have their likeliest outcome right, and how many have a target at all."""
-        wanted, known, log_p = self._compared(logits, rows)
-        best = wanted if self.values.ndim == 2 else wanted.argmax(dim=2)
-        return ((log_p.argmax(dim=2) == best) & known).sum(), known.sum()
-
-    def _compared(self, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         wanted = self.values[rows].to(logits.device)
-        known = wanted >= 0 if wanted.ndim == 2 else wanted.sum(dim=2) > 0
-        shaped = logits.float().reshape(-1, self.n_positions, self.n_classes)
-        return wanted, known, functional.log_softmax(shaped, dim=2)
+        known = _known(wanted)
+        log_p = functional.log_softmax(logits.float().reshape(-1, self.n_positions, self.n_classes), dim=2)
+        weights = None if self.weights is None else self.weights.to(logits.device).expand_as(log_p)
+        if wanted.ndim == 2:
+            best, picked = wanted, wanted.clamp_min(0)[:, :, None]
+            losses = -log_p.gather(2, picked)[:, :, 0]
+            if weights is not None:
+                losses = losses * weights.gather(2, picked)[:, :, 0]
+        else:
+            best = wanted.argmax(dim=2)
+            losses = -(wanted * log_p if weights is None else weights * wanted * log_p).sum(dim=2)
+        right = (log_p.detach().argmax(dim=2) == best) & known
+        return torch.where(known, losses, 0).sum(), right.sum(), known.sum()
 
-    def usable(self) -> npt.NDArray[np.int64]:
-        """Indices of the images that have a target at a position at least."""
-        known = self.values >= 0 if self.values.ndim == 2 else self.values.sum(dim=2) > 0
-        indices: npt.NDArray[np.int64] = torch.nonzero(known.any(dim=1))[:, 0].numpy()
-        return indices
+    def usable(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether an image has a target at a position at least."""
+        found: npt.NDArray[np.bool_] = _known(self.values).any(dim=1).numpy()
+        return found
 
     def groups(self) -> npt.NDArray[np.int64]:
         """The likeliest outcome at the first position: what balanced sampling balances; -1 if none."""
@@ -83,6 +82,124 @@ class Objective:
         first = self.values[:, 0]
         found: npt.NDArray[np.int64] = torch.where(first.sum(dim=1) > 0, first.argmax(dim=1), -1).numpy()
         return found
+
+    def weighted(self, rows: npt.NDArray[np.int64]) -> "Head":
+        """The same with weights inverse to how often each outcome is expected among some images.
+
+        At each position, outcome k has the expected count n_k (the mass of its distributions) and the weight
+        w_k, proportional to 1 / max(1, n_k), such that the mean weight of a target is 1. So of hard classes
+        each counts alike, and of soft targets what has less mass than one image in all is not blown up.
+
+        Args:
+            rows: indices of the images that are trained on.
+        """
+        counts = torch.zeros(self.n_positions, self.n_classes, dtype=torch.float64)
+        if self.values.ndim == 2:
+            for position, outcomes in enumerate(self.values[torch.from_numpy(rows)].T):
+                counts[position] = torch.bincount(outcomes[outcomes >= 0], minlength=self.n_classes)
+        else:
+            for part in np.array_split(rows, -(-len(rows) * self.n_outputs // _COUNTED_AT_ONCE)):
+                counts += self.values[torch.from_numpy(part)].sum(dim=0, dtype=torch.float64)
+        weights = 1 / counts.clamp_min(1)
+        total = (weights * counts).sum(dim=1, keepdim=True)
+        scale = counts.sum(dim=1, keepdim=True) / total.clamp_min(torch.finfo(torch.float64).tiny)
+        return replace(self, weights=(weights * scale).float())
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What logits are worth on some images: a figure a head.
+
+    Attributes:
+        losses: (H,) summed cross-entropy in nats.
+        hits: (H,) positions whose likeliest outcome is right.
+        known: (H,) positions that have a target.
+    """
+
+    losses: Tensor
+    hits: Tensor
+    known: Tensor
+
+    @property
+    def loss(self) -> Tensor:
+        """Mean over the heads of the mean over their positions that have a target; 0 where none has."""
+        return (self.losses / self.known.clamp_min(1)).mean()
+
+    def accuracies(self) -> tuple[float | None, ...]:
+        """Share of each head's positions that are right; None where none has a target."""
+        pairs = zip(self.hits.tolist(), self.known.tolist(), strict=True)
+        return tuple(hits / known if known else None for hits, known in pairs)
+
+    def detached(self) -> "Measured":
+        """The figures alone, wide enough to be summed over an epoch."""
+        return Measured(self.losses.detach().double(), self.hits.double(), self.known.double())
+
+    def __add__(self, other: "Measured") -> "Measured":
+        return Measured(self.losses + other.losses, self.hits + other.hits, self.known + other.known)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Targets of N images for a classifier whose outputs are those of one head or more, side by side.
+
+    Attributes:
+        heads: of the same N images.
+    """
+
+    heads: tuple[Head, ...]
+
+    def __len__(self) -> int:
+        return len(self.heads[0].values)
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of the classifier."""
+        return sum(head.n_outputs for head in self.heads)
+
+    def outputs(self) -> list[slice]:
+        """Which outputs of the classifier are each head's."""
+        ends = np.cumsum([head.n_outputs for head in self.heads]).tolist()
+        return [slice(end - head.n_outputs, end) for head, end in zip(self.heads, ends, strict=True)]
+
+    def measured(self, logits: Tensor, rows: Tensor) -> Measured:
+        """Loss and hits of each head.
+
+        Args:
+            logits: (B, n_outputs).
+            rows: (B,) int64 indices of the images among the N, on the CPU.
+        """
+        figures = [
+            head.measured(logits[:, mine], rows)
+            for head, mine in zip(self.heads, self.outputs(), strict=True)
+        ]
+        return Measured(*(torch.stack(column) for column in zip(*figures, strict=True)))
+
+    def usable(self) -> npt.NDArray[np.int64]:
+        """Indices of the images that have a target at a position of a head at least."""
+        return np.flatnonzero(np.any([head.usable() for head in self.heads], axis=0))
+
+    def groups(self) -> npt.NDArray[np.int64]:
+        """What balanced sampling balances: the first head's outcomes."""
+        return self.heads[0].groups()
+
+    def weighted(self, rows: npt.NDArray[np.int64]) -> "Objective":
+        """The same, each head weighted as `Head.weighted` says."""
+        return Objective(tuple(head.weighted(rows) for head in self.heads))
+
+
+def joint(objectives: Sequence[Objective]) -> Objective:
+    """One objective of all heads of several: their losses are averaged, their outputs stand side by side.
+
+    Args:
+        objectives: of the same images.
+
+    Raises:
+        TargetError: they are of different numbers of images.
+    """
+    sizes = {len(each) for each in objectives}
+    if len(sizes) != 1:
+        raise TargetError(f"the heads have targets of {sorted(sizes)} images; give the same to all")
+    return Objective(tuple(head for each in objectives for head in each.heads))
 
 
 def objective(targets: Targets, *, heads: Heads = "flat", n_classes: int | None = None) -> Objective:
@@ -123,7 +240,7 @@ def _hard(targets: Targets, n_classes: int | None) -> Objective:
             field="targets",
         )
     values = torch.from_numpy(targets.reshape(len(targets), -1).astype(np.int64))
-    return Objective(values, n_positions=values.shape[1], n_classes=classes)
+    return Objective((Head(values, n_positions=values.shape[1], n_classes=classes),))
 
 
 def _soft(targets: Targets, heads: Heads) -> Objective:
@@ -136,4 +253,9 @@ def _soft(targets: Targets, heads: Heads) -> Objective:
     if heads == "flat" and values.shape[1] > 1:
         values = values.sum(dim=1, keepdim=True)  # a step without a target has no say in the mean
         values = values / values.sum(dim=2, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
-    return Objective(values, n_positions=values.shape[1], n_classes=values.shape[2])
+    return Objective((Head(values, n_positions=values.shape[1], n_classes=values.shape[2]),))
+
+
+def _known(values: Tensor) -> Tensor:
+    """(B, P) whether there is a target."""
+    return values >= 0 if values.ndim == 2 else values.sum(dim=2) > 0

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from transformers import PreTrainedModel
 
 from g2l.errors import G2LError
@@ -14,11 +15,12 @@ from g2l.nn.images import Images, Indices, Preprocessing, fit_preprocessing, req
 from g2l.nn.models import load_model
 from g2l.nn.objectives import Heads, Objective, TargetError, Targets, objective
 from g2l.nn.randomness import numpy_generator
-from g2l.nn.recipes import Recipe, Task
-from g2l.nn.training import EpochRecord, Progress, fit
+from g2l.nn.recipes import Balance, Recipe, Task
+from g2l.nn.records import EpochRecord, kept_epoch
+from g2l.nn.training import OnEpoch, Progress, fit
 from g2l.nn.zoo import DEFAULT_ARCHITECTURE, build
 
-HELD_OUT_SHARE = 0.1
+VALIDATION_SHARE = 0.1
 MOST_HELD_OUT = 5000
 FEWEST_TO_HOLD_OUT = 20  # with fewer usable images all are trained on
 DEFAULT_LEARNING_RATE = 4e-3
@@ -32,6 +34,23 @@ class TooFewImagesError(G2LError):
 
 
 @dataclass(frozen=True)
+class TrainedHead:
+    """Outputs of the classifier that were trained towards one kind of targets.
+
+    Attributes:
+        first: number of its first output.
+        n_positions: softmaxes that its outputs are cut into.
+        n_classes: outcomes of each.
+        accuracy: its source accuracy; None if no held-out image has a target.
+    """
+
+    first: int
+    n_positions: int
+    n_classes: int
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
 class Pretrained:
     """A source model and how its training went.
 
@@ -39,10 +58,10 @@ class Pretrained:
         model: the network, on the CPU, in evaluation mode.
         preprocessing: what its input goes through.
         history: a record an epoch.
+        best_epoch: the one whose weights these are: with patience the best on held-out images, else the last.
         accuracy: source accuracy, the share of held-out images (and positions) whose likeliest outcome is
-            the target's; None if there were too few images to hold any out.
-        n_positions: softmaxes that the classifier's outputs are cut into.
-        n_classes: outcomes of each.
+            the target's, the mean over the heads; None if there were too few images to hold any out.
+        heads: what the classifier's outputs are, in order.
         n_train: images trained on.
         n_held_out: images of the validation part.
     """
@@ -50,16 +69,16 @@ class Pretrained:
     model: PreTrainedModel
     preprocessing: Preprocessing
     history: list[EpochRecord]
+    best_epoch: int
     accuracy: float | None
-    n_positions: int
-    n_classes: int
+    heads: tuple[TrainedHead, ...]
     n_train: int
     n_held_out: int
 
 
 def pretrain(  # noqa: PLR0913  (each is a field of the request)
     images: Images,
-    targets: Targets,
+    targets: Targets | Objective,
     *,
     arch: str = DEFAULT_ARCHITECTURE,
     heads: Heads = "flat",
@@ -69,29 +88,40 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
     batch_size: int = 128,
     learning_rate: float = DEFAULT_LEARNING_RATE,
     seed: int = 0,
-    balanced: bool = False,
+    balance: Balance = "none",
     augmentation: Augmentation = "crop",
+    validation_share: float = VALIDATION_SHARE,
+    groups: npt.NDArray[np.integer] | None = None,
+    patience: int | None = None,
     init: Path | None = None,
     on_progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
     checkpoint: Path | None = None,
 ) -> Pretrained:
     """Train a network on pseudo-labels (or any labels) of unlabelled images.
 
     Args:
         images: (N, H, W, C) uint8 or uint16; a memmap will do.
-        targets: what `objective` takes: class ids, ids a position, or distributions.
+        targets: what `objective` takes: class ids, ids a position, or distributions; or an objective, such
+            as a `joint` one of several heads.
         arch: one of `g2l.nn.zoo.ARCHITECTURES`; of no effect with `init`.
-        heads: one softmax, or one a position.
-        n_classes: outcomes of hard targets; the largest id + 1 if None.
+        heads: one softmax, or one a position; of no effect with an objective.
+        n_classes: outcomes of hard targets; the largest id + 1 if None; of no effect with an objective.
         epochs: passes over the images.
         image_size: side in pixels of the network's input; the images' own size if None.
         batch_size: images a step.
         learning_rate: peak of the one-cycle schedule.
         seed: decides weights, split, order and augmentation.
-        balanced: draw classes evenly.
+        balance: what is done about classes of unequal size, see `Recipe`.
         augmentation: how training images are moved, see `augment`.
+        validation_share: of the images, held out; at most `MOST_HELD_OUT`, none of fewer than
+            `FEWEST_TO_HOLD_OUT`.
+        groups: (N,) group ids; images of one group are all trained on or all held out. None: each is its own.
+        patience: epochs without a better held-out loss after which training stops and goes back to the best
+            epoch; None trains to the end. Of no effect where nothing is held out.
         init: folder of a model whose body is trained on instead of a random one.
         on_progress: called with images done and in all after every step; may raise to stop.
+        on_epoch: called with each epoch's record.
         checkpoint: file to go on from, rewritten after every epoch.
 
     Returns:
@@ -107,10 +137,12 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
         CheckpointMismatchError: the checkpoint is of another training.
     """
     require_images(images)
-    aim = objective(targets, heads=heads, n_classes=n_classes)
-    if len(aim.values) != len(images):
-        raise TargetError(f"got {len(aim.values)} targets for {len(images)} images", field="targets")
-    train, held_out = _split(aim, seed)
+    aim = targets
+    if not isinstance(aim, Objective):
+        aim = objective(aim, heads=heads, n_classes=n_classes)
+    if len(aim) != len(images):
+        raise TargetError(f"got {len(aim)} targets for {len(images)} images", field="targets")
+    train, held_out = _split(aim.usable(), validation_share, groups, seed=seed)
     if init is None:
         side = image_size or images.shape[1]
         preprocessing = fit_preprocessing(images, image_size=side)
@@ -124,28 +156,45 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
         batch_size=batch_size,
         learning_rate=learning_rate,
         seed=seed,
-        balanced=balanced,
+        balance=balance,
         augmentation=augmentation,
+        patience=patience,
     )
     task = Task(images, aim, preprocessing, train, held_out)
-    history = fit(model, task, recipe, on_progress=on_progress, checkpoint=checkpoint)
+    history = fit(model, task, recipe, on_progress=on_progress, on_epoch=on_epoch, checkpoint=checkpoint)
+    best = history[kept_epoch(history, patience) - 1]
     return Pretrained(
         model=model,
         preprocessing=preprocessing,
         history=history,
-        accuracy=history[-1].accuracy,
-        n_positions=aim.n_positions,
-        n_classes=aim.n_classes,
+        best_epoch=best.epoch,
+        accuracy=best.accuracy,
+        heads=tuple(
+            TrainedHead(outputs.start, head.n_positions, head.n_classes, accuracy)
+            for head, outputs, accuracy in zip(
+                aim.heads, aim.outputs(), best.head_accuracies or (None,) * len(aim.heads), strict=True
+            )
+        ),
         n_train=len(train),
         n_held_out=len(held_out),
     )
 
 
-def _split(aim: Objective, seed: int) -> tuple[Indices, Indices]:
-    """A tenth of the images that have a target, at most `MOST_HELD_OUT`, held out by seed."""
-    usable = numpy_generator(seed, 4).permutation(aim.usable())
+def _split(
+    usable: Indices, share: float, groups: npt.NDArray[np.integer] | None, *, seed: int
+) -> tuple[Indices, Indices]:
+    """The images to train on and those held out, by seed; whole groups where there are groups."""
     if len(usable) < 2:
         raise TooFewImagesError(f"{len(usable)} images have a target; training needs at least 2")
-    enough = len(usable) >= FEWEST_TO_HOLD_OUT
-    held_out = min(int(len(usable) * HELD_OUT_SHARE), MOST_HELD_OUT) if enough else 0
-    return np.sort(usable[held_out:]), np.sort(usable[:held_out])
+    usable = numpy_generator(seed, 4).permutation(usable)
+    wanted = min(int(len(usable) * share), MOST_HELD_OUT) if len(usable) >= FEWEST_TO_HOLD_OUT else 0
+    if groups is None or wanted == 0:
+        return np.sort(usable[wanted:]), np.sort(usable[:wanted])
+    _, first, group, sizes = np.unique(
+        groups[usable], return_index=True, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(first)  # by seed, since the images are
+    ends = np.cumsum(sizes[order])[:-1]  # a group stays for training
+    n_groups = 1 + int(np.abs(ends - wanted).argmin()) if len(ends) else 0
+    held_out = np.isin(group, order[:n_groups])
+    return np.sort(usable[~held_out]), np.sort(usable[held_out])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 from transformers import PreTrainedModel
@@ -11,6 +12,8 @@ from g2l.nn.augmentation import Augmentation
 from g2l.nn.images import Images, Indices, Preprocessing
 from g2l.nn.objectives import Objective
 from g2l.nn.randomness import numpy_generator
+
+Balance = Literal["none", "sampling", "loss"]
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,12 @@ class Recipe:
         learning_rate: the peak of the one-cycle schedule.
         weight_decay: of AdamW, on matrices and filters only.
         seed: decides order, augmentation and dropout.
-        balanced: draw classes, and then their images, evenly, instead of each image once.
+        balance: what is done about classes of unequal size: nothing; `sampling` draws classes, and then
+            their images, evenly, instead of each image once; `loss` weighs their losses inversely to size.
         augmentation: how training images are moved, see `g2l.nn.augmentation`.
         repeats: times that an epoch goes over its images.
+        patience: epochs without a better held-out loss after which training stops and the best epoch's
+            weights are kept; None goes through all epochs and keeps the last one's.
     """
 
     epochs: int
@@ -33,9 +39,10 @@ class Recipe:
     learning_rate: float
     weight_decay: float = 0.05
     seed: int = 0
-    balanced: bool = False
+    balance: Balance = "none"
     augmentation: Augmentation = "crop"
     repeats: int = 1
+    patience: int | None = None
 
     def steps(self, n_images: int) -> int:
         """Steps of an epoch over so many images; two images a step, for batch norms have none of one."""
@@ -66,12 +73,12 @@ def epoch_order(task: Task, recipe: Recipe, epoch: int) -> Indices:
     """The rows that an epoch goes over, in order: a function of the seed and the epoch.
 
     Returns:
-        (len(task.train) * repeats,) indices of images. Balanced: every class is drawn equally often to
-        within one, and its images likewise.
+        (len(task.train) * repeats,) indices of images. With balanced sampling every class of the first head
+        is drawn equally often to within one, and its images likewise.
     """
     rng = numpy_generator(recipe.seed, 3, epoch)
     wanted = len(task.train) * recipe.repeats
-    if not recipe.balanced:
+    if recipe.balance != "sampling":
         return np.concatenate([rng.permutation(task.train) for _ in range(recipe.repeats)])
     groups = task.objective.groups()[task.train]
     members = [task.train[groups == group] for group in np.unique(groups)]
@@ -86,11 +93,14 @@ def epoch_order(task: Task, recipe: Recipe, epoch: int) -> Indices:
 
 
 def training_digest(model: PreTrainedModel, task: Task, recipe: Recipe) -> str:
-    """What a checkpoint must agree on: the settings, the split, the targets, and the images by sample."""
+    """What a checkpoint must agree on: settings, first weights, split, targets, and the images by sample."""
     digest = hashlib.sha256()
-    settings = [asdict(recipe), asdict(task.preprocessing), list(task.images.shape), str(task.images.dtype)]
-    digest.update(json.dumps([settings, model.config.model_type, model.num_parameters()]).encode())
+    heads = [[head.n_positions, head.n_classes] for head in task.objective.heads]
+    settings = [asdict(recipe), asdict(task.preprocessing), heads, list(task.images.shape)]
+    digest.update(json.dumps([settings, str(task.images.dtype), model.config.model_type]).encode())
+    weights = [value.cpu().numpy() for value in model.state_dict().values()]
+    targets = [head.values.numpy() for head in task.objective.heads]
     some_images = task.images[:: len(task.images) // 16 + 1]
-    for part in (task.train, task.held_out, task.objective.values.numpy(), some_images):
+    for part in (task.train, task.held_out, *targets, some_images, *weights):
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()

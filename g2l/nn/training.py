@@ -1,57 +1,42 @@
 """The training loop that pretraining and transfer share."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from g2l.errors import G2LError
 from g2l.nn.augmentation import augment
 from g2l.nn.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from g2l.nn.descent import Descent
 from g2l.nn.devices import memory_format, pick_device, training_precision
 from g2l.nn.images import Images, Indices, Preprocessing
+from g2l.nn.objectives import Measured
 from g2l.nn.randomness import derived_seed
 from g2l.nn.recipes import Recipe, Task, epoch_order, training_digest
+from g2l.nn.records import EpochRecord, kept_epoch, mean_accuracy, out_of_patience
 from g2l.nn.schedule import one_cycle
 
 Progress = Callable[[int, int], None]
+OnEpoch = Callable[[EpochRecord], None]
 
-GRADIENT_NORM = 1.0  # clipped to
 FINITE_EVERY = 16  # steps between looks at the loss, which on CUDA waits for the device
 EVALUATION_BATCH = 256
+DIVERGED = 10.0  # times the loss of guessing evenly; a rate that is only too high stays far below
 
 
 class TrainingDivergedError(G2LError):
-    """The loss is not a finite number any more."""
+    """The loss is not a finite number any more, or far above that of guessing."""
 
     code: ClassVar[str] = "training-diverged"
     title: ClassVar[str] = "The training diverged"
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What one epoch showed.
-
-    Attributes:
-        epoch: from 1 on.
-        loss: mean over the epoch's augmented images, in nats.
-        train_accuracy: share of its augmented images (and positions) that were right while training.
-        accuracy: the same on the held-out images; None if there are none.
-        images_per_second: training alone, evaluation left out.
-    """
-
-    epoch: int
-    loss: float
-    train_accuracy: float
-    accuracy: float | None
-    images_per_second: float
 
 
 def fit(
@@ -60,6 +45,7 @@ def fit(
     recipe: Recipe,
     *,
     on_progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
     checkpoint: Path | None = None,
 ) -> list[EpochRecord]:
     """Train a network in place.
@@ -72,33 +58,35 @@ def fit(
         task: images, targets and which of them to train on.
         recipe: how.
         on_progress: called with images done and in all after every step; may raise to stop.
+        on_epoch: called with each epoch's record, first with those that the checkpoint has already.
         checkpoint: file to go on from if it is there, rewritten after every epoch.
 
     Returns:
-        a record for each epoch.
+        a record for each epoch; the weights are those after epoch `kept_epoch(records, recipe.patience)`.
 
     Raises:
-        TrainingDivergedError: the loss is not finite.
+        TrainingDivergedError: the loss or a weight is not finite, or an epoch's mean loss over `DIVERGED` times
+            that of guessing.
         CheckpointMismatchError: the file is of another training.
     """
-    state = load_checkpoint(checkpoint, training=training_digest(model, task, recipe)) if checkpoint else None
-    device = pick_device()
-    model.to(device=device, memory_format=memory_format(device))
-    optimizer = adamw(model, learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    records: list[EpochRecord] = []
-    if state:
-        model.load_state_dict(state.model)
-        optimizer.load_state_dict(state.optimizer)
-        records = [EpochRecord(**record) for record in state.history]
-    run = _Run(model, optimizer, task, recipe, device=device, on_progress=on_progress)
-    with isolated(state.threads if state else torch.get_num_threads(), device):
-        for epoch in range(len(records), recipe.epochs):
-            records.append(run.epoch(epoch))
+    digest = training_digest(model, task, recipe)
+    state = load_checkpoint(checkpoint, training=digest) if checkpoint else None
+    run = _Run(model, task, recipe, on_progress=on_progress)
+    tell = on_epoch or (lambda _: None)
+    with isolated(state.threads if state else torch.get_num_threads(), run.device):
+        if state:
+            run.restore(state)
+        for record in run.records:
+            tell(record)
+        while not run.is_over:
+            run.epoch()
             if checkpoint:
-                save_checkpoint(checkpoint, run.state(records))
+                save_checkpoint(checkpoint, run.state(digest))
+            tell(run.records[-1])
+        run.keep_best()
     model.to(device="cpu", memory_format=torch.contiguous_format)
     model.eval()
-    return records
+    return run.records
 
 
 @contextmanager
@@ -117,90 +105,132 @@ class _Run:
     """One training under way."""
 
     def __init__(
-        self,
-        model: PreTrainedModel,
-        optimizer: torch.optim.Optimizer,
-        task: Task,
-        recipe: Recipe,
-        *,
-        device: torch.device,
-        on_progress: Progress | None,
+        self, model: PreTrainedModel, task: Task, recipe: Recipe, *, on_progress: Progress | None
     ) -> None:
-        self._model, self._optimizer, self._task, self._recipe = model, optimizer, task, recipe
-        self._device, self._on_progress = device, on_progress
+        self.device = pick_device()
+        model.to(device=self.device, memory_format=memory_format(self.device))
+        self._descent = Descent(
+            model,
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            device=self.device,
+        )
+        self._model, self._task, self._recipe, self._on_progress = model, task, recipe, on_progress
+        weighted = recipe.balance == "loss"
+        self._objective = task.objective.weighted(task.train) if weighted else task.objective
         self._images = len(task.train) * recipe.repeats
         self._steps = recipe.steps(len(task.train))
-        self._digest = training_digest(model, task, recipe)
+        self.records: list[EpochRecord] = []
+        self._best: dict[str, Any] | None = None
 
-    def epoch(self, epoch: int) -> EpochRecord:
+    @property
+    def is_over(self) -> bool:
+        """Whether all epochs are done, or patience has run out."""
+        done = len(self.records)
+        return done == self._recipe.epochs or out_of_patience(self.records, self._recipe.patience)
+
+    def epoch(self) -> None:
+        """Go over the images, look at those held out, and note what was seen."""
+        epoch = len(self.records)
         torch.manual_seed(derived_seed(self._recipe.seed, 2, epoch))  # dropout, where a network has it
         self._model.train()
         order = epoch_order(self._task, self._recipe, epoch)
-        sums = torch.zeros(3, dtype=torch.float64, device=self._device)  # loss * images, hits, positions
+        seen, total = self._nothing(), torch.zeros((), dtype=torch.float64, device=self.device)
         started, done = time.perf_counter(), 0
         for number, rows in enumerate(np.array_split(order, self._steps)):
-            sums += self._step(epoch * self._steps + number, rows)
+            measured = self._step(epoch * self._steps + number, rows)
+            seen, total = seen + measured.detached(), total + measured.loss.detach().double() * len(rows)
             done += len(rows)
             if number % FINITE_EVERY == 0 or number == self._steps - 1:
-                self._require_finite(sums, epoch)
+                self._require_finite([total], "the loss")
             if self._on_progress:
                 self._on_progress(epoch * self._images + done, self._recipe.epochs * self._images)
         seconds = time.perf_counter() - started
-        loss, hits, positions = sums.tolist()
-        return EpochRecord(
-            epoch=epoch + 1,
-            loss=loss / done,
-            train_accuracy=hits / max(1, positions),
-            accuracy=self._held_out_accuracy(),
-            images_per_second=done / seconds,
+        self._require_finite(self._model.state_dict().values(), "a weight")
+        self._require_low(float(total) / done)
+        held_out = self._held_out()
+        accuracies = held_out.accuracies() if held_out else ()
+        self.records.append(
+            EpochRecord(
+                epoch=epoch + 1,
+                loss=float(total) / done,
+                train_accuracy=mean_accuracy(seen.accuracies()) or 0.0,
+                accuracy=mean_accuracy(accuracies),
+                held_out_loss=float(held_out.loss) if held_out else None,
+                head_accuracies=accuracies,
+                images_per_second=done / seconds,
+            )
+        )
+        if self._recipe.patience is not None and self._kept() == epoch + 1:
+            self._best = {name: value.clone() for name, value in self._model.state_dict().items()}
+
+    def _step(self, step: int, rows: Indices) -> Measured:
+        recipe, task = self._recipe, self._task
+        pixels = task.preprocessing.tensor(task.images[rows], self.device)
+        pixels = augment(pixels, recipe.augmentation, seed=recipe.seed, step=step)
+        with training_precision(self.device):
+            logits = self._model(pixels.contiguous(memory_format=memory_format(self.device))).logits
+        measured = self._objective.measured(logits, torch.from_numpy(rows))
+        self._descent.step(measured.loss, one_cycle(step, recipe.epochs * self._steps, recipe.learning_rate))
+        return measured
+
+    def _require_finite(self, values: Iterable[Tensor], what: str) -> None:
+        if not all(bool(torch.isfinite(value).all()) for value in values):
+            raise self._diverged(f"{what} is not finite")
+
+    def _require_low(self, loss: float) -> None:
+        guessing = float(np.mean([max(1.0, np.log(head.n_classes)) for head in self._objective.heads]))
+        if loss > DIVERGED * guessing:
+            raise self._diverged(f"the loss is {loss:.3g}, where guessing evenly has {guessing:.3g},")
+
+    def _diverged(self, what: str) -> TrainingDivergedError:
+        return TrainingDivergedError(
+            f"{what} in epoch {len(self.records) + 1} at a peak learning rate of "
+            f"{self._recipe.learning_rate:g}; try a third of it",
+            field="learning_rate",
         )
 
-    def _step(self, step: int, rows: Indices) -> Tensor:
-        recipe, task = self._recipe, self._task
-        rate = one_cycle(step, recipe.epochs * self._steps, recipe.learning_rate)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        pixels = task.preprocessing.tensor(task.images[rows], self._device)
-        pixels = augment(pixels, recipe.augmentation, seed=recipe.seed, step=step)
-        picked = torch.from_numpy(rows)
-        with training_precision(self._device):
-            logits = self._model(pixels.contiguous(memory_format=memory_format(self._device))).logits
-        loss = task.objective.loss(logits, picked)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._model.parameters(), GRADIENT_NORM)
-        self._optimizer.step()
-        hits, positions = task.objective.hits(logits.detach(), picked)
-        return torch.stack([loss.detach().double() * len(rows), hits.double(), positions.double()])
-
-    def _require_finite(self, sums: Tensor, epoch: int) -> None:
-        if not bool(torch.isfinite(sums).all()):
-            raise TrainingDivergedError(
-                f"the loss is not finite in epoch {epoch + 1} at a peak learning rate of "
-                f"{self._recipe.learning_rate:g}; try a third of it",
-                field="learning_rate",
-            )
-
-    def _held_out_accuracy(self) -> float | None:
-        rows = self._task.held_out
+    def _held_out(self) -> Measured | None:
+        rows, task = self._task.held_out, self._task
         if len(rows) == 0:
             return None
-        hits = positions = 0
+        measured = self._nothing()
         for part in np.array_split(rows, -(-len(rows) // EVALUATION_BATCH)):
-            logits = predict(self._model, self._task.images[part], self._task.preprocessing)
-            right, known = self._task.objective.hits(logits, torch.from_numpy(part))
-            hits, positions = hits + int(right), positions + int(known)
-        return hits / max(1, positions)
+            logits = predict(self._model, task.images[part], task.preprocessing)
+            measured += self._objective.measured(logits, torch.from_numpy(part)).detached()
+        self._require_finite([measured.loss], "the held-out loss")
+        return measured
 
-    def state(self, records: list[EpochRecord]) -> Checkpoint:
+    def _nothing(self) -> Measured:
+        zeros = torch.zeros(len(self._objective.heads), dtype=torch.float64, device=self.device)
+        return Measured(zeros, zeros, zeros)
+
+    def _kept(self) -> int:
+        return kept_epoch(self.records, self._recipe.patience)
+
+    def keep_best(self) -> None:
+        """Go back to the weights after the best epoch, where that was asked for."""
+        if self._best is not None:
+            self._model.load_state_dict(self._best)
+
+    def state(self, digest: str) -> Checkpoint:
+        """What a later attempt goes on from."""
         return Checkpoint(
-            training=self._digest,
-            epochs=len(records),
+            training=digest,
+            epochs=len(self.records),
             threads=torch.get_num_threads(),
             model=self._model.state_dict(),
-            optimizer=self._optimizer.state_dict(),
-            history=[asdict(record) for record in records],
+            optimizer=self._descent.state(),
+            history=[asdict(record) for record in self.records],
+            best=self._best,
         )
+
+    def restore(self, state: Checkpoint) -> None:
+        """Go on from there."""
+        self._model.load_state_dict(state.model)
+        self._descent.restore(state.optimizer)
+        self.records = [EpochRecord(**record) for record in state.history]
+        self._best = state.best
 
 
 def predict(model: PreTrainedModel, images: Images, preprocessing: Preprocessing) -> Tensor:
@@ -218,16 +248,3 @@ def predict(model: PreTrainedModel, images: Images, preprocessing: Preprocessing
     with torch.inference_mode():
         logits: Tensor = model(preprocessing.tensor(images, model.device)).logits
     return logits.float()
-
-
-def adamw(model: nn.Module, *, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW; biases, norms and lone vectors (at most one axis) do not decay."""
-    weights = list(model.parameters())
-    return torch.optim.AdamW(
-        [
-            {"params": [w for w in weights if w.ndim > 1], "weight_decay": weight_decay},
-            {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=learning_rate,
-        fused=True,
-    )

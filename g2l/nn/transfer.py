@@ -19,8 +19,9 @@ from g2l.nn.heads import before_head, classifier_on, head
 from g2l.nn.images import Images, Indices, Preprocessing, fit_preprocessing, require_images
 from g2l.nn.linear_probe import fit_probe
 from g2l.nn.models import load_model
-from g2l.nn.recipes import Recipe
-from g2l.nn.training import EpochRecord, Progress, predict
+from g2l.nn.recipes import Balance, Recipe
+from g2l.nn.records import EpochRecord
+from g2l.nn.training import OnEpoch, Progress, predict
 from g2l.nn.zoo import DEFAULT_ARCHITECTURE, build
 
 Method = Literal["fine-tune", "linear-probe"]
@@ -79,8 +80,10 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
     batch_size: int = 32,
     learning_rate: float | None = None,
     seed: int = 0,
+    balance: Balance = "none",
     augmentation: Augmentation = "crop",
     on_progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
     checkpoint: Path | None = None,
 ) -> TransferResult:
     """Fit a source model, or a random network, to labelled images and test it.
@@ -103,8 +106,11 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
         learning_rate: peak; None chooses among `passes.LEARNING_RATES` by stratified
             cross-validation inside the training images.
         seed: decides weights, head, folds, order and augmentation.
+        balance: what is done about classes of unequal size, see `Recipe`; a linear probe has only losses to
+            weigh, which it does for `sampling` too.
         augmentation: how training images are moved, see `augment`.
         on_progress: called with training images (for a probe: embedded images) done and in all.
+        on_epoch: called with each epoch's record of the final training.
         checkpoint: file to go on from in the final training, rewritten after each of its epochs.
 
     Returns:
@@ -126,16 +132,18 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
         images_train, labels_train, n_classes, init=init, arch=arch, image_size=image_size, seed=seed
     )
     if method == "linear-probe":
-        made, penalty = _probe(start, seed=seed, on_progress=on_progress)
+        made, penalty = _probe(start, balanced=balance != "none", seed=seed, on_progress=on_progress)
     else:
         recipe = Recipe(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate or 0.0,
             seed=seed,
+            balance=balance,
             augmentation=augmentation,
         )
-        made, penalty = fine_tune(start, recipe, on_progress=on_progress, checkpoint=checkpoint), None
+        made = fine_tune(start, recipe, on_progress=on_progress, on_epoch=on_epoch, checkpoint=checkpoint)
+        penalty = None
     predicted = classify(made.model, images_test, start.preprocessing)
     return TransferResult(
         model=made.model,
@@ -206,7 +214,9 @@ def _start(
     )
 
 
-def _probe(start: Start, *, seed: int, on_progress: Progress | None) -> tuple[FineTuned, float]:
+def _probe(
+    start: Start, *, balanced: bool, seed: int, on_progress: Progress | None
+) -> tuple[FineTuned, float]:
     """Features of the frozen body, a logistic regression on them, and its weights as the head."""
     model = start.model().eval()
     started, device = time.perf_counter(), pick_device()
@@ -220,7 +230,8 @@ def _probe(start: Start, *, seed: int, on_progress: Progress | None) -> tuple[Fi
             on_progress(min(i + BATCH, len(start.images)), len(start.images))
     speed = len(start.images) / (time.perf_counter() - started)
     model.to("cpu")
-    probe = fit_probe(torch.cat(parts).numpy(), start.labels, start.n_classes, seed=seed)
+    features = torch.cat(parts).numpy()
+    probe = fit_probe(features, start.labels, start.n_classes, balanced=balanced, seed=seed)
     with torch.no_grad():
         head(model).weight.copy_(probe.weight)
         head(model).bias.copy_(probe.bias)

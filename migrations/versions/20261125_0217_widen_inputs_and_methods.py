@@ -29,6 +29,20 @@ _ONE_UPLOAD = """
 UPDATE {table} SET spec = (spec - 'uploads') || jsonb_build_object('upload', spec->'uploads'->0)
 WHERE {which} spec ? 'uploads'
 """
+# `balanced: bool` of a training became `balance: none | sampling | loss`; a pipeline has it in its `model`.
+_BALANCE = """
+UPDATE {table} SET spec = jsonb_set(spec #- '{{{where}balanced}}', '{{{where}balance}}',
+    CASE WHEN (spec #>> '{{{where}balanced}}')::boolean THEN '"sampling"' ELSE '"none"' END::jsonb)
+WHERE spec #> '{{{where}balanced}}' IS NOT NULL
+"""
+_BALANCED = """
+UPDATE {table} SET spec = jsonb_set(
+    {older}, '{{{where}balanced}}', to_jsonb(spec #>> '{{{where}balance}}' <> 'none'))
+WHERE spec #> '{{{where}balance}}' IS NOT NULL AND {which}
+"""
+_TRAININGS = [("jobs", "", "kind = 'model'"), ("models", "", "role = 'source'")]
+_TRAININGS += [("jobs", "model,", "kind = 'pipeline'")]
+_NEWER = ["balance", "init_model_id", "validation_share", "patience", "human_labels", "labeling_ids"]
 
 
 def upgrade() -> None:
@@ -77,9 +91,16 @@ def upgrade() -> None:
     op.execute(_FILLED.format(table="models", figures="metrics"))
     op.execute(_SEVERAL_UPLOADS.format(table="jobs", which="kind = 'dataset' AND"))
     op.execute(_SEVERAL_UPLOADS.format(table="datasets", which=""))
+    for table, where, _ in _TRAININGS:
+        op.execute(_BALANCE.format(table=table, where=where))
 
 
 def downgrade() -> None:
+    for table, where, which in _TRAININGS:
+        older = "spec" + "".join(f" #- '{{{where}{name}}}'" for name in _NEWER)
+        op.execute(_BALANCED.format(table=table, where=where, older=older, which=which))
+    for table in ("jobs", "transfers", "models"):  # what is left are transfers, which had none
+        op.execute(f"UPDATE {table} SET spec = spec - 'balance' WHERE spec ? 'balance'")
     op.execute(_ONE_UPLOAD.format(table="jobs", which="kind = 'dataset' AND"))
     op.execute(_ONE_UPLOAD.format(table="datasets", which=""))
     op.execute("UPDATE transfers SET seconds = coalesce(seconds, 0)")

@@ -1,7 +1,9 @@
 """Migrations and models describe one schema, from an empty database on."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -12,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.commands import db
 from core.db.metadata import metadata
+from core.specs.kinds import parse_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE_CHECK = "CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled'))"
@@ -95,3 +98,58 @@ def test_a_state_that_is_none_is_refused(migrated: Engine) -> None:
         connection.execute(
             text("INSERT INTO jobs (id, kind, state, spec) VALUES ('job_x', 'dataset', 'aborting', '{}')")
         )
+
+
+BEFORE_BALANCE = "fd5f43eb7374"
+OLD_MODEL = """
+INSERT INTO models (id, name, job_id, spec, role, revision, arch, image_size, channels, dim, n_outputs,
+                    parameters, third_party_weights, metrics, artifact)
+VALUES ('mdl_x', 'x', 'job_x', '{"labeling_id": "lab_x", "balanced": true}', 'source', 1, 'resnet-tiny', 32,
+        3, 8, 2, 9, false, '{}', 'a')
+"""
+
+
+def test_stored_specs_are_rewritten_both_ways(empty: Engine) -> None:
+    old = {
+        "model": {"labeling_id": "lab_x", "epochs": 3, "balanced": True},
+        "pipeline": {"dataset_id": "ds_x", "model": {"epochs": 3, "balanced": False}},
+        "transfer": {"dataset_id": "ds_x"},
+    }
+    new = {
+        "model": {"labeling_id": "lab_x", "epochs": 3, "balance": "sampling"},
+        "pipeline": {"dataset_id": "ds_x", "model": {"epochs": 3, "balance": "none"}},
+        "transfer": {"dataset_id": "ds_x"},
+    }
+
+    def stored() -> dict[str, Any]:
+        with empty.connect() as connection:
+            jobs = connection.execute(text("SELECT kind, spec FROM jobs")).all()
+            return {row.kind: row.spec for row in jobs}
+
+    def of_model() -> Any:
+        with empty.connect() as connection:
+            return connection.scalar(text("SELECT spec FROM models"))
+
+    command.upgrade(alembic(empty), BEFORE_BALANCE)
+    with empty.begin() as connection:
+        for kind, spec in old.items():
+            connection.execute(
+                text("INSERT INTO jobs (id, kind, state, spec) VALUES (:id, :kind, 'failed', :spec)"),
+                {"id": f"job_{kind}", "kind": kind, "spec": json.dumps(spec)},
+            )
+        connection.execute(text("INSERT INTO artifacts (digest, files, bytes) VALUES ('a', '{}', 0)"))
+        connection.execute(text(OLD_MODEL))
+    command.upgrade(alembic(empty), "head")
+    assert stored() == new
+    assert of_model() == {"labeling_id": "lab_x", "balance": "sampling"}
+    assert [parse_spec(kind, spec) for kind, spec in stored().items()]
+    with empty.begin() as connection:
+        connection.execute(
+            text(
+                'UPDATE jobs SET spec = spec || \'{"balance": "loss", "patience": 2}\' WHERE kind = \'model\''
+            )
+        )
+    command.downgrade(alembic(empty), BEFORE_BALANCE)
+    assert stored() == old
+    assert of_model() == {"labeling_id": "lab_x", "balanced": True}
+    command.downgrade(alembic(empty), "base")

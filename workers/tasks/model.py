@@ -3,7 +3,6 @@
 import dataclasses
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.db.resources import Dataset, Labeling, Model
-from core.errors import InvalidRequestError
 from core.ids import new_id
 from core.specs.models import (
     DEFAULT_ARCHITECTURE,
     HumanLabelModelSpec,
     ImportModelSpec,
     PseudoLabelModelSpec,
+    SelfSupervisedModelSpec,
 )
-from workers import cards, imports, labels, pixels, provenance
+from workers import cards, imports, pixels, provenance, self_supervised, targets
 from workers.active import ActiveJob, load
 from workers.products import Made, Product
+from workers.targets import Target
 
 if TYPE_CHECKING:
     from g2l.nn.pretrain import Pretrained
@@ -29,147 +29,94 @@ if TYPE_CHECKING:
 TrainSpec = PseudoLabelModelSpec | HumanLabelModelSpec
 
 
-@dataclass(frozen=True)
-class Targets:
-    """What a network is trained towards: a row an item of the dataset, a name an output."""
-
-    values: NDArray[Any]
-    outputs: Sequence[str]
-    n_classes: int | None  # of hard targets
-
-
 def run(job: ActiveJob[Any]) -> Product:
-    """Train on pseudo-labels or human labels, or take in an import."""
+    """Train on pseudo-labels, human labels or none, or take in an import."""
     if isinstance(job.spec, ImportModelSpec):
         return imports.run(job)
+    if isinstance(job.spec, SelfSupervisedModelSpec):
+        return self_supervised.run(job)
     return _train(job)
 
 
 def _train(job: ActiveJob[TrainSpec]) -> Product:
-    spec, labeling = job.spec, None
+    spec, labelings = job.spec, list[Labeling]()
     start = None if spec.init_model_id is None else load(Model, spec.init_model_id)
     if isinstance(spec, PseudoLabelModelSpec):
-        labeling = load(Labeling, spec.labeling_id)
-        dataset = load(Dataset, labeling.dataset_id)
-        targets, heads = _pseudo_targets(job, spec, labeling), spec.heads
+        labelings = [load(Labeling, id_) for id_ in spec.labelings]
+        dataset = load(Dataset, labelings[0].dataset_id)
     else:
         dataset = load(Dataset, spec.dataset_id)
-        targets, heads = _human_targets(job, dataset), "flat"
-    images, items = pixels.pretraining_images(job, dataset, spec.image_size)
-    started = time.perf_counter()
-    chosen = Targets(targets.values[items], targets.outputs, targets.n_classes)
-    made = _pretrain(job, images, chosen, heads, start=start)
-    for record in made.history:
-        job.metric(**dataclasses.asdict(record))
-    return _publish(
-        job,
-        made,
-        targets,
-        dataset=dataset,
-        labeling=labeling,
-        start=start,
-        seconds=time.perf_counter() - started,
-    )
+    aims = targets.of_spec(job, spec, dataset, labelings)
+    began = time.perf_counter()
+    made = _pretrain(job, dataset, aims, start)
+    return _publish(job, made, aims, dataset=dataset, start=start, seconds=time.perf_counter() - began)
 
 
 def _pretrain(
-    job: ActiveJob[TrainSpec], images: Any, targets: Targets, heads: Any, *, start: Model | None
+    job: ActiveJob[TrainSpec], dataset: Dataset, aims: Sequence[Target], start: Model | None
 ) -> "Pretrained":
     from g2l.nn.pretrain import pretrain
 
     spec = job.spec
-    init = None if start is None else job.store.path(start.artifact)
+    images, items = pixels.pretraining_images(job, dataset, spec.image_size)
+    heads = spec.heads if isinstance(spec, PseudoLabelModelSpec) else "flat"
+    objective = targets.objective_of(aims, items, heads)
 
     def train(checkpoint: Path) -> "Pretrained":
         return pretrain(
             images,
-            targets.values,
+            objective,
             arch=spec.arch or DEFAULT_ARCHITECTURE,
-            init=init,
-            heads=heads,
-            n_classes=targets.n_classes,
+            init=None if start is None else job.store.path(start.artifact),
             epochs=spec.epochs,
             image_size=spec.image_size,
             batch_size=spec.batch_size,
             learning_rate=spec.learning_rate,
             seed=spec.seed,
-            balanced=spec.balanced,
+            balance=spec.balance,
             augmentation=spec.augmentation,
+            validation_share=spec.validation_share,
+            groups=_groups(job, dataset, items),
+            patience=spec.patience,
             on_progress=job.counting("training", "images"),
+            on_epoch=job.epochs(),
             checkpoint=checkpoint,
         )
 
     return job.resuming("training.pt", train)
 
 
-def _pseudo_targets(job: ActiveJob[Any], spec: PseudoLabelModelSpec, labeling: Labeling) -> Targets:
-    from g2l.nn.cards import position_labels
-
-    made = labels.read_labels(job.store.path(labeling.artifact) / labels.FILE)
-    by_position = position_labels(made.names, made.full.shape[1])
-    outputs = by_position if spec.heads == "positions" else made.names
-    if spec.targets == "soft":
-        if made.soft is None:
-            raise InvalidRequestError.at(
-                "targets",
-                f"{labeling.id} keeps no soft targets; train on `hard` ones, or make a new labeling.",
-            )
-        return Targets(made.soft, outputs, None)
-    if spec.heads == "positions":
-        return Targets(made.anchors, outputs, len(made.names))
-    return Targets(made.class_ids, made.classes, len(made.classes))
-
-
-def _human_targets(job: ActiveJob[Any], dataset: Dataset) -> Targets:
-    pixels.require_images(dataset)
-    pack = pixels.open_pack(job.store, dataset)
-    if not pack.classes:
-        raise InvalidRequestError.at(
-            "dataset_id", f"{dataset.id} has no labels; send an archive with a folder per class."
-        )
-    return Targets(pack.class_ids, pack.classes, len(pack.classes))
+def _groups(job: ActiveJob[Any], dataset: Dataset, items: pixels.Indices) -> NDArray[np.uint64] | None:
+    groups = pixels.open_pack(job.store, dataset).groups
+    return None if groups is None else groups[items]
 
 
 def _publish(
     job: ActiveJob[TrainSpec],
     made: "Pretrained",
-    targets: Targets,
+    aims: Sequence[Target],
     *,
     dataset: Dataset,
-    labeling: Labeling | None,
     start: Model | None,
     seconds: float,
 ) -> Product:
     from g2l.nn.heads import head
     from g2l.nn.models import save_model
 
-    origin = provenance.of_training(job, dataset, labeling=labeling, parent=start)
+    labelings = [aim.labeling for aim in aims if aim.labeling is not None]
+    origin = provenance.of_training(job, dataset, labelings=labelings, parent=start)
     arch = job.spec.arch or (DEFAULT_ARCHITECTURE if start is None else start.arch)
-    speeds = [record.images_per_second for record in made.history]
-    metrics = {
-        "source_accuracy": made.accuracy,
-        "history": [dataclasses.asdict(record) for record in made.history],
-        "seconds": seconds,
-        "images_per_second": float(np.mean(speeds)),
-        "n_train": made.n_train,
-        "n_held_out": made.n_held_out,
-    }
+    names = targets.output_names(aims)
+    metrics = _metrics(made, aims) | {"seconds": seconds}
     job.enter("saving")
     with job.staging() as folder:
         save_model(
             folder / "model",
             made.model,
-            labels=targets.outputs,
+            labels=names,
             preprocessing=made.preprocessing,
             card=cards.of_source(
-                job,
-                made,
-                dataset,
-                arch=arch,
-                labeling=labeling,
-                start=start,
-                labels=targets.outputs,
-                provenance=origin,
+                job, made, dataset, arch=arch, aims=aims, start=start, labels=names, provenance=origin
             ),
             provenance=origin,
         )
@@ -183,15 +130,34 @@ def _publish(
         arch=arch,
         image_size=max(made.preprocessing.size),
         channels=made.preprocessing.channels,
-        n_outputs=len(targets.outputs),
+        n_outputs=len(names),
         parameters=made.model.num_parameters(),
         dataset_id=dataset.id,
-        labeling_id=None if labeling is None else labeling.id,
+        labeling_id=labelings[0].id if labelings else None,
+        labeling_ids=[labeling.id for labeling in labelings],
         parent_model_id=None if start is None else start.id,
         third_party_weights=origin["third_party_weights"],
         metrics=metrics,
+        seconds=seconds,
+        images_per_second=metrics["images_per_second"],
         artifact=published.digest,
         dim=head(made.model).in_features,
     )
-    uses = [used.id for used in (dataset, labeling, start) if used is not None]
+    uses = [used.id for used in (dataset, *labelings, start) if used is not None]
     return Product(Made(row, [published], uses))
+
+
+def _metrics(made: "Pretrained", aims: Sequence[Target]) -> dict[str, Any]:
+    return {
+        "source_accuracy": made.accuracy,
+        "best_epoch": made.best_epoch,
+        "heads": [
+            {"labeling_id": None if aim.labeling is None else aim.labeling.id, "targets": aim.kind}
+            | dataclasses.asdict(head)
+            for aim, head in zip(aims, made.heads, strict=True)
+        ],
+        "history": [dataclasses.asdict(record) for record in made.history],
+        "images_per_second": float(np.mean([record.images_per_second for record in made.history])),
+        "n_train": made.n_train,
+        "n_held_out": made.n_held_out,
+    }

@@ -38,8 +38,6 @@ def run(job: ActiveJob[TransferSpec]) -> Product:
         known, responder = evidence(job, source, target, label_budget=spec.label_budget, seed=spec.seed)
         also = responder.also
     result = _transfer(job, source, target, pack=pack, train=train, test=split.test)
-    for record in result.learning_curve:
-        job.metric(**dataclasses.asdict(record))
     base = _base_model(job, result, source, target, pack=pack, train=train)
     row = _row(job, result, source, base=base, known=known)
     uses = [target.id, str(base.row.id), *([source.id] if source else [])]  # type: ignore[attr-defined]
@@ -77,8 +75,10 @@ def _transfer(
             batch_size=spec.batch_size,
             learning_rate=spec.learning_rate,
             seed=spec.seed,
+            balance=spec.balance,
             augmentation=spec.augmentation,
             on_progress=job.counting("transferring", "images"),
+            on_epoch=job.epochs(),
             checkpoint=checkpoint,
         )
 
@@ -135,6 +135,8 @@ def _base_model(
             "n_train": result.n_train,
             "n_test": result.n_test,
         },
+        seconds=result.seconds,
+        images_per_second=result.images_per_second,
         artifact=published.digest,
     )
     return Made(row, [published], [target.id, *([source.id] if source else [])])
@@ -178,6 +180,8 @@ def _row(
         learning_rate=result.learning_rate,
         divergence=known.divergence,
         knn_accuracy=known.knn_accuracy,
+        scores=known.scores,
+        divergences=known.divergences,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from g2l.nn.objectives import TargetError
-from g2l.nn.pretrain import TooFewImagesError, pretrain
+from g2l.nn.pretrain import TooFewImagesError, TrainedHead, pretrain
 from g2l.nn.training import predict
 from tests.g2l.nn.samples import Labelled, noise, save_random_model
 
@@ -23,7 +23,8 @@ def soft(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
 def test_hard_classes_are_learned_and_held_out_images_are_not_trained_on(digits: Labelled) -> None:
     data = digits.first(900)
     trained = pretrain(data.images, data.labels, epochs=EPOCHS, batch_size=32, seed=1)
-    assert (trained.n_train, trained.n_held_out, trained.n_positions, trained.n_classes) == (810, 90, 1, 10)
+    assert (trained.n_train, trained.n_held_out) == (810, 90)
+    assert trained.heads == (TrainedHead(0, 1, 10, trained.accuracy),)
     assert trained.accuracy is not None
     assert trained.accuracy > 0.5  # chance is 0.1
     assert trained.accuracy == trained.history[-1].accuracy
@@ -45,7 +46,8 @@ def test_a_head_a_position_is_learned_in_one_classifier(digits: Labelled, hard: 
     steps[::7, 1] = -1 if hard else steps[::7, 1]
     targets = steps if hard else np.stack([soft(steps[:, 0]), soft(steps[:, 1])], axis=1)
     trained = pretrain(data.images, targets, heads="positions", epochs=EPOCHS, batch_size=32)
-    assert (trained.n_positions, trained.n_classes, trained.model.config.num_labels) == (2, 10, 20)
+    assert (trained.heads[0].n_positions, trained.heads[0].n_classes) == (2, 10)
+    assert trained.model.config.num_labels == 20
     logits = predict(trained.model, data.images, trained.preprocessing).reshape(-1, 2, 10)
     right = logits.argmax(dim=2).numpy() == np.stack([data.labels, (data.labels * 3) % 10], axis=1)
     assert (right.mean(axis=0) > 0.5).all()

@@ -129,7 +129,7 @@ def test_balanced_epochs_draw_classes_evenly() -> None:
     labels = np.array([0] * 90 + [1] * 8 + [2] * 2)
     images = np.zeros((100, 8, 8, 1), np.uint8)
     task = Task(images, objective(labels), fit_preprocessing(images), np.arange(100), np.arange(0))
-    drawn = epoch_order(task, replace(RECIPE, balanced=True), 0)
+    drawn = epoch_order(task, replace(RECIPE, balance="sampling"), 0)
     assert sorted(np.bincount(labels[drawn])) == [33, 33, 34]
     assert np.bincount(drawn, minlength=100)[90:98].min() >= 4  # 33 draws go four times over eight images
 
