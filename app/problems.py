@@ -86,6 +86,26 @@ _SERVICE: Final[Mapping[str, Entry]] = {
         "A request with this Idempotency-Key is in flight",
         "Wait for the first request's answer, then send the same request again to read it once more.",
     ),
+    "upload-offset": Entry(
+        409,
+        "The piece does not begin where the upload ends",
+        "HEAD the upload: its Upload-Offset says where to go on.",
+    ),
+    "upload-locked": Entry(
+        423,
+        "Another request is writing this upload",
+        "Wait until it has ended, or its connection is given up, then HEAD the upload and go on.",
+    ),
+    "upload-checksum": Entry(
+        460,
+        "The piece is not what its checksum says",
+        "It was changed on its way, and nothing of it was kept: send it again.",
+    ),
+    "tus-version": Entry(
+        412,
+        "This version of the tus protocol is not spoken here",
+        "Send `Tus-Resumable: 1.0.0`; OPTIONS /v1/uploads says what is spoken.",
+    ),
     "upload-too-large": Entry(
         413,
         "The upload is too large",

@@ -5,6 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import UploadTooLargeError
 
+UPLOADS = ("multipart/", "application/offset+octet-stream")
 MAX_BODY = 16 << 20  # 4,096 named anchors are less than 2 MiB
 
 
@@ -16,7 +17,7 @@ class LimitBody:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or _is_multipart(scope):
+        if scope["type"] != "http" or _is_upload(scope):
             await self.app(scope, receive, send)
             return
         received = 0
@@ -32,5 +33,5 @@ class LimitBody:
         await self.app(scope, counting, send)
 
 
-def _is_multipart(scope: Scope) -> bool:
-    return Headers(scope=scope).get("content-type", "").lower().startswith("multipart/")
+def _is_upload(scope: Scope) -> bool:
+    return Headers(scope=scope).get("content-type", "").lower().startswith(UPLOADS)
