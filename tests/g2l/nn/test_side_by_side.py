@@ -8,7 +8,8 @@ import pytest
 from g2l.nn.embedders import Embedder, NotEmbeddableError
 from g2l.nn.identity import fit_identity
 from g2l.nn.patch_kmeans import fit_patch_kmeans
-from g2l.nn.side_by_side import Standardization, fit_side_by_side, fit_standardization
+from g2l.nn.side_by_side import fit_side_by_side
+from g2l.standardization import Standardization, fit_standardization
 from tests.g2l.nn.samples import noise
 
 
