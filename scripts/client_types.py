@@ -30,7 +30,14 @@ NAMES = {
     "ModelOut": "ModelAnswer",
 }
 UNASKED = {"AliveOut", "ReadyOut", "CheckOut"}
-TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+TYPES = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "null": "None",
+    "object": "JsonObject",
+}
 Schema = dict[str, Any]
 
 
@@ -59,7 +66,10 @@ def _requests(bodies: list[Schema], schemas: dict[str, Schema]) -> str:
     schemas["TrainModelSpec"] = _merged([schemas[name] for name in training])
     names = [name for name in arms if name not in training] + [body["title"] for body in asked]
     texts = [_typed_dict(name, schemas[name]) for name in _ordered([*names, "TrainModelSpec"], schemas)]
-    imports = "from typing import Literal, NotRequired, Required, TypedDict"
+    imports = (
+        "from typing import Literal, NotRequired, Required, TypedDict\n\n"
+        "from g2l.client.values import JsonObject"
+    )
     about = "What can be asked of the service; fields that are not given get the service's defaults."
     return HEADER.format(about=about, imports=imports) + "\n\n".join(texts)
 
@@ -112,8 +122,8 @@ def _dataclass(name: str, schema: Schema) -> str:
 def _type(field: Schema, *, answer: bool = False) -> str:
     if "$ref" in field:
         return _name(_ref(field)) if answer else _ref(field)
-    if "anyOf" in field:
-        return " | ".join(_type(arm, answer=answer) for arm in field["anyOf"])
+    if arms := field.get("anyOf", field.get("oneOf")):
+        return " | ".join(_type(arm, answer=answer) for arm in arms)
     if "enum" in field and not answer:
         return f"Literal[{', '.join(map(repr, field['enum']))}]"
     if field.get("format") == "date-time":
@@ -121,7 +131,7 @@ def _type(field: Schema, *, answer: bool = False) -> str:
     if field.get("type") == "array":
         item = _type(field["items"], answer=answer)
         return f"tuple[{item}, ...]" if answer else f"list[{item}]"
-    return TYPES.get(field.get("type", ""), "JsonObject")
+    return TYPES[field["type"]]
 
 
 def _merged(arms: list[Schema]) -> Schema:

@@ -77,8 +77,12 @@ class Dataset(Answer):
     id: str
     name: str
     kind: str
+    version: int
+    parent_id: str | None
     n_items: int
+    n_groups: int | None
     n_rejected: int
+    n_duplicates: int
     rejected: tuple[Rejected, ...]
     classes: tuple[ClassCount, ...]
     splits: Splits
@@ -90,6 +94,17 @@ class Dataset(Answer):
     created_at: datetime
     job_id: str
     spec: JsonObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Divergences(Answer):
+    """How far a source's pool is from a target, without labels; 0 for a dataset and itself."""
+
+    jensen_shannon: float | None
+    kl: float | None
+    gaussian_kl: float | None
+    frechet: float | None
+    energy_distance: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,11 +135,26 @@ class ModelFile(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scores(Answer):
+    """Transferability scores of a source on a target's labels; larger is better (docs/scores.md)."""
+
+    knn: float | None
+    logme: float | None
+    leep: float | None
+    nce: float | None
+    h_score: float | None
+    gbc: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceForecast(Answer):
     """What is expected of one source."""
 
     model_id: str
     divergence: float | None
+    knn_accuracy: float | None
+    scores: Scores | None
+    divergences: Divergences | None
     expected_accuracy: Accuracy
     rank: int
 
@@ -163,6 +193,7 @@ class Item(Answer):
     path: str
     label: str | None
     split: str | None
+    group: str | None
     width: int | None
     height: int | None
     pseudo_labels: tuple[PseudoLabel, ...]
@@ -190,7 +221,11 @@ class Result(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class JobFields(Answer):
-    """A piece of work, and how it is going."""
+    """A piece of work, and how it is going.
+
+    Attributes:
+        role: the stage of its parent that this is; of a later round with its number, `anchors-2`.
+    """
 
     id: str
     kind: str
@@ -205,6 +240,7 @@ class JobFields(Answer):
     error: Problem | None
     result: Result | None
     parent_id: str | None
+    role: str | None
     children: tuple[str, ...]
     spec: JsonObject
 
@@ -254,10 +290,42 @@ class ModelAnswer(Answer):
     parameters: int
     dataset_id: str | None
     labeling_id: str | None
+    labeling_ids: tuple[str, ...]
     parent_model_id: str | None
     third_party_weights: bool
     metrics: JsonObject
     files: tuple[ModelFile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seconds(Answer):
+    """An expected time with its range."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageEstimate(Answer):
+    """One stage: what it is about, and what it would take; None where nobody knows."""
+
+    role: str
+    kind: str
+    round: int
+    images: int
+    epochs: int | None
+    images_per_second: float | None
+    expected_seconds: Seconds | None
+    basis: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineEstimate(Answer):
+    """A pipeline that was found right, and was not begun."""
+
+    stages: tuple[StageEstimate, ...]
+    expected_seconds: Seconds | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,3 +385,17 @@ class Transfer(Answer):
     learning_rate: float | None
     divergence: float | None
     knn_accuracy: float | None
+    scores: Scores | None
+    divergences: Divergences | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload(Answer):
+    """An upload that waits for its bytes, or for a request that takes it in."""
+
+    id: str
+    filename: str
+    bytes: int
+    offset: int
+    created_at: datetime
+    expires_at: datetime

@@ -15,4 +15,4 @@ def needed(purpose: str, *packages: str) -> tuple[Any, ...]:
     try:
         return tuple(import_module(package) for package in packages)
     except ImportError as error:
-        raise MissingPackageError(purpose, *packages) from error
+        raise MissingPackageError(purpose, *(name.partition(".")[0] for name in packages)) from error

@@ -2,14 +2,15 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
-from g2l.client.packing import CHUNK, FolderTar, PackingError
+from g2l.client.packing import CHUNK, FolderTar, PackingError, is_image, may_be_image, shards_below
 
+_LINE_END = b"\r\n"
 OnProgress = Callable[[int, int], None]  # bytes sent, bytes in all
 
 
@@ -38,38 +39,62 @@ class Source:
 
 
 class Form:
-    """A multipart body with fields and one file; it digests the file while it is sent."""
+    """A multipart body with fields and files; it digests each file while it is sent.
 
-    def __init__(self, source: Source, fields: dict[str, str], on_progress: OnProgress | None) -> None:
+    Attributes:
+        headers: of the request.
+        sha256: of each file, as it was sent last.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], fields: dict[str, str], on_progress: OnProgress | None
+    ) -> None:
         boundary = uuid4().hex
-        self._source = source
+        self._sources = sources
         self._on_progress = on_progress
+        self._size = sum(source.size for source in sources)
         self._head = b"".join(_field(boundary, *field) for field in fields.items())
-        self._head += _file_head(boundary, source.filename)
-        self._tail = f"\r\n--{boundary}--\r\n".encode()
-        self._digest = hashlib.sha256()
+        self._file_heads = [_file_head(boundary, source.filename) for source in sources]
+        self._tail = f"--{boundary}--\r\n".encode()
+        self.sha256: list[str] = []
+        framing = [self._head, *(head + _LINE_END for head in self._file_heads), self._tail]
         self.headers = {
             "Content-Type": f"multipart/form-data; boundary={boundary}",
-            "Content-Length": str(len(self._head) + source.size + len(self._tail)),
+            "Content-Length": str(self._size + sum(map(len, framing))),
         }
-
-    @property
-    def sha256(self) -> str:
-        """Of the file, as it was sent last."""
-        return self._digest.hexdigest()
 
     def chunks(self) -> Iterator[bytes]:
         """The body, from its beginning."""
         sent = 0
-        self._digest = hashlib.sha256()
+        self.sha256 = []
         yield self._head
-        for chunk in self._source.chunks():
-            yield chunk
-            sent += len(chunk)
-            self._digest.update(chunk)
-            if self._on_progress is not None:
-                self._on_progress(sent, self._source.size)
+        for source, head in zip(self._sources, self._file_heads, strict=True):
+            digest = hashlib.sha256()
+            yield head
+            for chunk in source.chunks():
+                yield chunk
+                sent += len(chunk)
+                digest.update(chunk)
+                if self._on_progress is not None:
+                    self._on_progress(sent, self._size)
+            self.sha256.append(digest.hexdigest())
+            yield _LINE_END
         yield self._tail
+
+
+def image_sources(paths: Sequence[Path]) -> list[Source]:
+    """What is sent of images: files as they are; a folder's images as a tar, or else the shards in it.
+
+    Raises:
+        PackingError: a path is neither file nor folder, nothing in a folder is wanted, or a folder is one of
+            several paths.
+    """
+    if len(paths) == 1 and paths[0].is_dir() and (shards := shards_below(paths[0])):
+        # Of a part's name the service takes what follows the last slash.
+        return [replace(Source.of(at, is_image), filename=n.replace("/", "-")) for n, at in shards.items()]
+    if len(paths) > 1 and any(path.is_dir() for path in paths):
+        raise PackingError("several paths must be files, the shards of one dataset; a folder is sent alone")
+    return [Source.of(path, may_be_image) for path in paths]
 
 
 def _file_chunks(path: Path, size: int) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ IMAGE_ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".dcm", ".dicom"),
 )
+SHARD_ENDINGS = (".tar", ".tar.gz", ".tgz", ".parquet")
 BLOCK = tarfile.BLOCKSIZE
 END = bytes(2 * BLOCK)
 
@@ -32,9 +33,20 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_ENDINGS)
 
 
+def may_be_image(name: str) -> bool:
+    """Whether a file's name ends like an image's, or not at all, as those of DICOM files often do."""
+    ending = name.rpartition(".")[2]
+    return is_image(name) or ending == name or ending.isdigit()
+
+
 def is_visible(name: str) -> bool:
     """Whether a file is neither hidden nor an archiver's litter."""
     return not name.startswith(".") and name != "__MACOSX"
+
+
+def is_shard(path: str) -> bool:
+    """Whether a file's name ends like that of one of several files of a dataset."""
+    return path.lower().endswith(SHARD_ENDINGS)
 
 
 def default_name(path: Path) -> str:
@@ -86,6 +98,13 @@ class FolderTar:
             yield from _content(Path(entry.path), size)
             yield bytes(_padded(size) - size)
         yield END
+
+
+def shards_below(folder: Path) -> dict[str, Path]:
+    """The visible tars and parquet files below a folder, by name; none where it has images."""
+    if next(_walk(folder, is_image), None) is not None:
+        return {}
+    return {name: Path(entry.path) for name, entry in _walk(folder, is_shard)}
 
 
 def _walk(folder: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, os.DirEntry[str]]]:

@@ -67,9 +67,11 @@ class Status:
 
 def title(job: JobAnswer) -> str:
     """What a job is called in front of its bar."""
+    name = _TITLES.get(job.kind, job.kind)
     if job.kind == "transfer" and job.spec.get("model_id") is None:
-        return "from scratch"
-    return _TITLES.get(job.kind, job.kind)
+        name = "from scratch"
+    number = (job.role or "").rpartition("-")[2]
+    return f"{name}, round {number}" if number.isdecimal() else name
 
 
 class Reporter(Protocol):
@@ -170,7 +172,7 @@ def _bars() -> "Progress | None":
     except ImportError:
         return None
     return Progress(
-        TextColumn("{task.description:<18}", markup=False),
+        TextColumn("{task.description:<20}", markup=False),
         BarColumn(24),
         TextColumn("{task.fields[words]}", markup=False),
         TimeElapsedColumn(),

@@ -38,7 +38,7 @@ class AnchorSetSpec(TypedDict, total=False):
     """
 
     name: str | None
-    embedder: str
+    embedder: str | list[str]
     metric: Literal["euclidean", "hellinger", "jensen-shannon", "energy", "kl"]
     fit_on: list[str] | None
     seed: int
@@ -47,7 +47,7 @@ class AnchorSetSpec(TypedDict, total=False):
 
 
 class GeometryLabelingSpec(TypedDict, total=False):
-    """A labeling by geometry.
+    """A labeling by geometry; with `classes_of` under the class ids of a labeling made before.
 
     Attributes:
         length: by default 2.
@@ -67,10 +67,11 @@ class GeometryLabelingSpec(TypedDict, total=False):
     min_class_size: int
     max_classes: int | None
     temperature: float | None
+    classes_of: str | None
 
 
 class KMeansLabelingSpec(TypedDict, total=False):
-    """The control of ClusterFit: k-means ids of the same responses.
+    """The control of ClusterFit: k-means ids of the same responses; with `classes_of`, of kept clusters.
 
     Attributes:
         embedder: by default patch-kmeans.
@@ -78,10 +79,11 @@ class KMeansLabelingSpec(TypedDict, total=False):
     """
 
     dataset_id: Required[str]
-    n_classes: Required[int]
     name: str | None
-    embedder: str
+    embedder: str | list[str]
+    n_classes: int | None
     seed: int
+    classes_of: str | None
 
 
 class ShuffledLabelingSpec(TypedDict, total=False):
@@ -106,6 +108,8 @@ class TransferSpec(TypedDict, total=False):
         image_size: None: the model's own, or 32 from scratch.
         batch_size: by default 32.
         learning_rate: None: chosen by cross-validation inside the labelled budget.
+        balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
+            none.
         augmentation: how training images are moved by chance; by default crop.
         seed: by default 0.
         arch: None: the model's own, or the default from scratch.
@@ -119,6 +123,7 @@ class TransferSpec(TypedDict, total=False):
     image_size: int | None
     batch_size: int
     learning_rate: float | None
+    balance: Literal["none", "sampling", "loss"]
     augmentation: Literal["crop", "crop-flip", "affine"]
     seed: int
     model_id: str | None
@@ -158,7 +163,7 @@ class PipelineAnchors(TypedDict, total=False):
     """
 
     name: str | None
-    embedder: str
+    embedder: str | list[str]
     metric: Literal["euclidean", "hellinger", "jensen-shannon", "energy", "kl"]
     fit_on: list[str] | None
     seed: int
@@ -198,10 +203,15 @@ class PseudoLabelOptions(TypedDict, total=False):
         image_size: by default 32.
         batch_size: by default 128.
         learning_rate: by default 0.004.
-        balanced: draw every class equally often; by default False.
         augmentation: how training images are moved by chance; by default crop.
         seed: by default 0.
+        balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
+            none.
+        validation_share: of the images, held out: at most 5,000, none of fewer than 20; groups stay together;
+            by default 0.1.
+        patience: epochs without a better held-out loss until training stops and goes back to the best.
         heads: by default flat.
+        human_labels: one more head, on the dataset's own labels; by default False.
         targets: by default soft.
     """
 
@@ -214,10 +224,13 @@ class PseudoLabelOptions(TypedDict, total=False):
     image_size: int
     batch_size: int
     learning_rate: float
-    balanced: bool
     augmentation: Literal["crop", "crop-flip", "affine"]
     seed: int
+    balance: Literal["none", "sampling", "loss"]
+    validation_share: float
+    patience: int | None
     heads: Literal["flat", "positions"]
+    human_labels: bool
     targets: Literal["hard", "soft"]
 
 
@@ -231,6 +244,8 @@ class TransferOptions(TypedDict, total=False):
         image_size: None: the model's own, or 32 from scratch.
         batch_size: by default 32.
         learning_rate: None: chosen by cross-validation inside the labelled budget.
+        balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
+            none.
         augmentation: how training images are moved by chance; by default crop.
         seed: by default 0.
     """
@@ -243,6 +258,7 @@ class TransferOptions(TypedDict, total=False):
     image_size: int | None
     batch_size: int
     learning_rate: float | None
+    balance: Literal["none", "sampling", "loss"]
     augmentation: Literal["crop", "crop-flip", "affine"]
     seed: int
 
@@ -268,6 +284,9 @@ class DatasetUriSpec(TypedDict, total=False):
 
     name: Required[str]
     uri: Required[str]
+    label_by: str | None
+    group_by: str | None
+    extends: str | None
 
 
 class TrainModelSpec(TypedDict, total=False):
@@ -280,11 +299,17 @@ class TrainModelSpec(TypedDict, total=False):
         image_size: by default 32.
         batch_size: by default 128.
         learning_rate: by default 0.004.
-        balanced: draw every class equally often; by default False.
         augmentation: how training images are moved by chance; by default crop.
         seed: by default 0.
+        balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
+            none.
+        validation_share: of the images, held out: at most 5,000, none of fewer than 20; groups stay together;
+            by default 0.1.
+        patience: epochs without a better held-out loss until training stops and goes back to the best.
         heads: by default flat.
-        targets: by default soft.
+        human_labels: one more head, on the dataset's own labels; by default False.
+        targets: of all labelings, or of each in order; by default soft.
+        method: what two views of an image are trained towards; by default simclr.
     """
 
     name: str | None
@@ -296,11 +321,16 @@ class TrainModelSpec(TypedDict, total=False):
     image_size: int
     batch_size: int
     learning_rate: float
-    balanced: bool
     augmentation: Literal["crop", "crop-flip", "affine"]
     seed: int
+    balance: Literal["none", "sampling", "loss"]
+    validation_share: float
+    patience: int | None
     heads: Literal["flat", "positions"]
-    targets: Literal["hard", "soft"]
-    objective: Literal["pseudo-labels", "human-labels"]
-    labeling_id: str
+    human_labels: bool
+    objective: Literal["pseudo-labels", "human-labels", "self-supervised"]
+    labeling_id: str | None
+    labeling_ids: list[str] | None
+    targets: Literal["hard", "soft"] | list[Literal["hard", "soft"]]
     dataset_id: str
+    method: Literal["simclr", "vicreg"]

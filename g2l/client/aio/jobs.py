@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from g2l.client.aio.events import events
+from g2l.client.aio.logs import log_lines
 from g2l.client.aio.transport import AsyncTransport
 from g2l.client.errors import JobFailedError, NotMadeError, WaitTimeoutError
 from g2l.client.events import Event
@@ -54,6 +55,10 @@ class AsyncJob(JobAnswer, Generic[T]):
     async def logs(self) -> str:
         """What its processes printed."""
         return await self.jobs.logs(self.id)
+
+    def log_lines(self) -> AsyncIterator[str]:
+        """What they print, as it comes; as `AsyncJobs.log_lines`."""
+        return self.jobs.log_lines(self.id)
 
     async def cancel(self) -> "AsyncJob[T]":
         """Ask it to stop; as `AsyncJobs.cancel`."""
@@ -143,6 +148,15 @@ class AsyncJobs:
     async def logs(self, id_: str) -> str:
         """What the job's processes printed."""
         return (await self._transport.request(Message("GET", f"{self._of(id_)}/logs"))).text
+
+    def log_lines(self, id_: str) -> AsyncIterator[str]:
+        """The lines that the job's processes printed and print, as they come, until it is over.
+
+        Raises:
+            ApiError: the service refused.
+            UnreachableError: it went away and did not come back.
+        """
+        return log_lines(self._transport, self._of(id_))
 
     async def cancel(self, id_: str) -> AsyncJob[Any]:
         """Ask a job to stop.

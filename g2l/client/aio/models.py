@@ -80,7 +80,7 @@ class AsyncModels(AsyncResources[AsyncModel]):
             PackingError: the path cannot be sent.
         """
         source = Path(path)
-        form = Form(Source.of(source, is_visible), {"name": name or default_name(source)}, on_progress)
+        form = Form([Source.of(source, is_visible)], {"name": name or default_name(source)}, on_progress)
         return self._jobs.read(await post_form(self._transport, self.path, form))
 
     async def find(self, id_or_name: str) -> AsyncModel:

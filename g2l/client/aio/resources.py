@@ -1,6 +1,6 @@
 """What can be asked of every resource, and of each kind of its own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -18,11 +18,12 @@ from g2l.client.answers import (
     Item,
     LabelingAnswer,
     Pipeline,
+    PipelineEstimate,
     Transfer,
 )
-from g2l.client.forms import Form, OnProgress, Source
+from g2l.client.forms import Form, OnProgress, image_sources
 from g2l.client.messages import Message, segment
-from g2l.client.packing import default_name, is_image
+from g2l.client.packing import default_name
 from g2l.client.requests import (
     AnchorSetSpec,
     ForecastSpec,
@@ -92,31 +93,44 @@ class AsyncDatasets(AsyncResources[Dataset]):
 
     async def upload(
         self,
-        path: str | PathLike[str],
+        path: str | PathLike[str] | Sequence[str | PathLike[str]],
         name: str | None = None,
         *,
+        label_by: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> AsyncJob[Dataset]:
-        """Send an archive, or a folder, of which the images are packed on the way.
+        """Send an archive, several files that are its shards, or a folder, which is packed on the way.
 
         Args:
             path: an archive of a kind that the service reads, or a folder; a folder of a class gives labels.
-            name: of the dataset; by default that of the path.
+                Several paths are the tars or parquet files of one dataset.
+            name: of the dataset; by default that of the path, or of the folder of several.
+            label_by: the column, JSON field or array of the classes, where it has no usual name.
             on_progress: called with the bytes sent and all bytes.
 
         Returns:
             The job that takes it in.
 
         Raises:
-            PackingError: the path cannot be sent.
+            PackingError: a path cannot be sent.
         """
-        source = Path(path)
-        form = Form(Source.of(source, is_image), {"name": name or default_name(source)}, on_progress)
+        paths = [Path(path)] if isinstance(path, str | PathLike) else [Path(one) for one in path]
+        fields = {"name": name or default_name(paths[0] if len(paths) == 1 else paths[0].resolve().parent)}
+        if label_by is not None:
+            fields["label_by"] = label_by
+        form = Form(image_sources(paths), fields, on_progress)
         return self._jobs.read(await post_form(self._transport, self.path, form))
 
-    async def take_in(self, uri: str, name: str) -> AsyncJob[Dataset]:
-        """Have the service read images from where they lie, as in ``file:///data/pool``."""
-        return await self._ask({"name": name, "uri": uri})
+    async def take_in(self, uri: str, name: str, *, label_by: str | None = None) -> AsyncJob[Dataset]:
+        """Have the service read images from where they lie, as in ``file:///data/pool``.
+
+        Args:
+            uri: of an archive, or of a folder of images or shards.
+            name: of the dataset.
+            label_by: as for `upload`.
+        """
+        asked = {"name": name, "uri": uri, "label_by": label_by}
+        return await self._ask({field: value for field, value in asked.items() if value is not None})
 
     async def items(self, id_: str) -> AsyncIterator[Item]:
         """The items of a dataset, with their labels."""
@@ -259,3 +273,15 @@ class AsyncPipelines(AsyncResources[Pipeline]):
             fields: of `PipelineSpec`; what is not given, the service fills in.
         """
         return await self._ask(fields)
+
+    async def estimate(self, **fields: Unpack[PipelineSpec]) -> PipelineEstimate:
+        """What the main job would take; nothing is begun, and what would be refused is refused.
+
+        Args:
+            fields: as for `create`.
+
+        Raises:
+            ApiError: the request is refused.
+        """
+        message = Message("POST", self.path, {"dry_run": "true"}, json=fields)
+        return read(PipelineEstimate, await self._transport.json(message))

@@ -12,6 +12,7 @@ from g2l.client.job_answers import JobAnswer
 from g2l.client.messages import Message, segment
 from g2l.client.progress import Reporter, Status, reporting_if
 from g2l.client.sync.events import events
+from g2l.client.sync.logs import log_lines
 from g2l.client.sync.transport import Transport
 from g2l.client.values import JsonObject, read
 from g2l.client.waiting import Interrupts, sleep
@@ -55,6 +56,10 @@ class Job(JobAnswer, Generic[T]):
     def logs(self) -> str:
         """What its processes printed."""
         return self.jobs.logs(self.id)
+
+    def log_lines(self) -> Iterator[str]:
+        """What they print, as it comes; as `Jobs.log_lines`."""
+        return self.jobs.log_lines(self.id)
 
     def cancel(self) -> "Job[T]":
         """Ask it to stop; as `Jobs.cancel`."""
@@ -144,6 +149,15 @@ class Jobs:
     def logs(self, id_: str) -> str:
         """What the job's processes printed."""
         return (self._transport.request(Message("GET", f"{self._of(id_)}/logs"))).text
+
+    def log_lines(self, id_: str) -> Iterator[str]:
+        """The lines that the job's processes printed and print, as they come, until it is over.
+
+        Raises:
+            ApiError: the service refused.
+            UnreachableError: it went away and did not come back.
+        """
+        return log_lines(self._transport, self._of(id_))
 
     def cancel(self, id_: str) -> Job[Any]:
         """Ask a job to stop.

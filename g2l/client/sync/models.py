@@ -81,7 +81,7 @@ class Models(Resources[Model]):
             PackingError: the path cannot be sent.
         """
         source = Path(path)
-        form = Form(Source.of(source, is_visible), {"name": name or default_name(source)}, on_progress)
+        form = Form([Source.of(source, is_visible)], {"name": name or default_name(source)}, on_progress)
         return self._jobs.read(post_form(self._transport, self.path, form))
 
     def find(self, id_or_name: str) -> Model:

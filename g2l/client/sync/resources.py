@@ -1,7 +1,7 @@
 # Written by scripts/sync_client.py from g2l/client/aio/resources.py; edit that, then `make client`.
 """What can be asked of every resource, and of each kind of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -15,11 +15,12 @@ from g2l.client.answers import (
     Item,
     LabelingAnswer,
     Pipeline,
+    PipelineEstimate,
     Transfer,
 )
-from g2l.client.forms import Form, OnProgress, Source
+from g2l.client.forms import Form, OnProgress, image_sources
 from g2l.client.messages import Message, segment
-from g2l.client.packing import default_name, is_image
+from g2l.client.packing import default_name
 from g2l.client.requests import (
     AnchorSetSpec,
     ForecastSpec,
@@ -93,31 +94,44 @@ class Datasets(Resources[Dataset]):
 
     def upload(
         self,
-        path: str | PathLike[str],
+        path: str | PathLike[str] | Sequence[str | PathLike[str]],
         name: str | None = None,
         *,
+        label_by: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> Job[Dataset]:
-        """Send an archive, or a folder, of which the images are packed on the way.
+        """Send an archive, several files that are its shards, or a folder, which is packed on the way.
 
         Args:
             path: an archive of a kind that the service reads, or a folder; a folder of a class gives labels.
-            name: of the dataset; by default that of the path.
+                Several paths are the tars or parquet files of one dataset.
+            name: of the dataset; by default that of the path, or of the folder of several.
+            label_by: the column, JSON field or array of the classes, where it has no usual name.
             on_progress: called with the bytes sent and all bytes.
 
         Returns:
             The job that takes it in.
 
         Raises:
-            PackingError: the path cannot be sent.
+            PackingError: a path cannot be sent.
         """
-        source = Path(path)
-        form = Form(Source.of(source, is_image), {"name": name or default_name(source)}, on_progress)
+        paths = [Path(path)] if isinstance(path, str | PathLike) else [Path(one) for one in path]
+        fields = {"name": name or default_name(paths[0] if len(paths) == 1 else paths[0].resolve().parent)}
+        if label_by is not None:
+            fields["label_by"] = label_by
+        form = Form(image_sources(paths), fields, on_progress)
         return self._jobs.read(post_form(self._transport, self.path, form))
 
-    def take_in(self, uri: str, name: str) -> Job[Dataset]:
-        """Have the service read images from where they lie, as in ``file:///data/pool``."""
-        return self._ask({"name": name, "uri": uri})
+    def take_in(self, uri: str, name: str, *, label_by: str | None = None) -> Job[Dataset]:
+        """Have the service read images from where they lie, as in ``file:///data/pool``.
+
+        Args:
+            uri: of an archive, or of a folder of images or shards.
+            name: of the dataset.
+            label_by: as for `upload`.
+        """
+        asked = {"name": name, "uri": uri, "label_by": label_by}
+        return self._ask({field: value for field, value in asked.items() if value is not None})
 
     def items(self, id_: str) -> Iterator[Item]:
         """The items of a dataset, with their labels."""
@@ -260,3 +274,15 @@ class Pipelines(Resources[Pipeline]):
             fields: of `PipelineSpec`; what is not given, the service fills in.
         """
         return self._ask(fields)
+
+    def estimate(self, **fields: Unpack[PipelineSpec]) -> PipelineEstimate:
+        """What the main job would take; nothing is begun, and what would be refused is refused.
+
+        Args:
+            fields: as for `create`.
+
+        Raises:
+            ApiError: the request is refused.
+        """
+        message = Message("POST", self.path, {"dry_run": "true"}, json=fields)
+        return read(PipelineEstimate, self._transport.json(message))

@@ -19,8 +19,15 @@ def post_form(transport: Transport, path: str, form: Form) -> JsonObject:
     """
     message = Message("POST", path, headers=form.headers, chunks=form.chunks, patience=PATIENCE)
     job = transport.json(message)
-    received = (job.get("spec") or {}).get("upload") or {}
-    if received.get("sha256", form.sha256) != form.sha256:
-        transport.post(f"/v1/jobs/{job['id']}/cancel")
-        raise DigestError(f"{transport.url}{path}", form.sha256, received["sha256"])
+    for sent, received in zip(form.sha256, _received(job), strict=False):
+        if sent != received:
+            transport.post(f"/v1/jobs/{job['id']}/cancel")
+            raise DigestError(f"{transport.url}{path}", sent, received)
     return job
+
+
+def _received(job: JsonObject) -> list[str]:
+    """The digests of the files that a job was given, in their order."""
+    spec = job.get("spec") or {}
+    uploads = spec.get("uploads") or [spec.get("upload")]
+    return [upload["sha256"] for upload in uploads if upload]

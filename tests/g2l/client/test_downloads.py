@@ -1,13 +1,17 @@
 """Downloads: gone on with after a cut, checked, and never half there."""
 
 import base64
+import fcntl
 import hashlib
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from g2l.client import ApiError, Client, DigestError
+from tests.g2l.client.conftest import Connect
+from tests.g2l.client.cutting import cutting
 from tests.g2l.client.scripted import Answer, Scripted, Seen, as_json, problem
 
 WEIGHTS = bytes(range(256)) * 400
@@ -63,6 +67,41 @@ def test_a_cut_download_goes_on_where_it_stopped(client: Client, service: Script
     assert ranges_of(service) == [None, f"bytes={third}-", f"bytes={third + (len(WEIGHTS) - third) // 3}-"]
     assert told[-1] == ("model.safetensors", len(WEIGHTS), len(WEIGHTS))
     assert list((tmp_path / "new").iterdir()) == [path]
+
+
+def test_a_download_through_a_network_that_cuts_at_random(
+    connect: Connect, service: Scripted, tmp_path: Path
+) -> None:
+    service.answer = serving(WEIGHTS)
+    rng = random.Random(5)
+    cuts = [rng.randrange(1, len(WEIGHTS) // 9) for _ in range(8)]
+    with cutting(service.url, list(cuts)) as network:
+        path = pull(connect(network.url, timeout=5), tmp_path)
+        assert network.made == len(cuts)
+    assert path.read_bytes() == WEIGHTS
+    begun = [int(at.removeprefix("bytes=").removesuffix("-")) for at in ranges_of(service) if at]
+    assert begun == sorted(begun)
+    assert begun[-1] > 0
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_downloads_of_one_file_do_not_mix(client: Client, service: Scripted, tmp_path: Path) -> None:
+    service.answer = serving(WEIGHTS)
+    other = tmp_path / f".model.safetensors.{hashlib.sha256(WEIGHTS).hexdigest()[:16]}.part"
+    with other.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(b"what another process has so far")
+        file.flush()
+        assert pull(client, tmp_path).read_bytes() == WEIGHTS
+    assert other.read_bytes() == b"what another process has so far"
+
+
+def test_a_file_that_changes_meanwhile_is_noticed(client: Client, service: Scripted, tmp_path: Path) -> None:
+    old, new = serving(WEIGHTS, cuts=1), serving(WEIGHTS[::-1])
+    service.answer = lambda seen: (old if len(service.seen) <= 2 else new)(seen)
+    with pytest.raises(DigestError):
+        pull(client, tmp_path)
+    assert pull(client, tmp_path).read_bytes() == WEIGHTS[::-1]
 
 
 def test_a_later_process_goes_on_too(client: Client, service: Scripted, tmp_path: Path) -> None:
