@@ -21,11 +21,22 @@ group = resource_group(
 @command(group, "create")
 def create(
     session: Session,
-    images: Annotated[str, typer.Argument(metavar="IMAGES", help="An archive, a folder, or a URI.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGES...",
+            help="An archive, a folder, or a URI; or several tars or parquet files, shards of one dataset.",
+        ),
+    ],
     name: Name = None,
+    label_by: Annotated[
+        str | None,
+        typer.Option(help="The column, JSON field or array of the classes, where it has no usual name."),
+    ] = None,
     wait: Wait = True,
 ) -> None:
     """Take images in; a folder a class gives labels."""
     with reporting() as reporter:
-        job = upload(session.client, images, name, reporter, label=Path(images).name)
+        label = Path(images[0]).name if len(images) == 1 else f"{len(images)} files"
+        job = upload(session.client, images, name, reporter, label=label, label_by=label_by)
     finish(session, job, wait_for_it=wait)

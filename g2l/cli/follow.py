@@ -1,6 +1,6 @@
 """Sending and waiting, with the progress shown."""
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from g2l.cli.output import print_fields
@@ -19,17 +19,24 @@ A = TypeVar("A", bound=Answer)
 
 
 def upload(
-    client: "Client", path: str, name: str | None, reporter: Reporter, *, label: str
+    client: "Client",
+    paths: Sequence[str],
+    name: str | None,
+    reporter: Reporter,
+    *,
+    label: str,
+    label_by: str | None = None,
 ) -> "Job[Dataset]":
     """Send images, with a bar; a URI is only named to the service."""
-    if "://" in path:
-        return client.datasets.take_in(path, name or path.rstrip("/").rsplit("/", 1)[-1])
+    if len(paths) == 1 and "://" in paths[0]:
+        uri = paths[0]
+        return client.datasets.take_in(uri, name or uri.rstrip("/").rsplit("/", 1)[-1], label_by=label_by)
     shown = f"upload {label}"
 
     def on_progress(sent: int, total: int) -> None:
         reporter.update(Status(shown, done=sent, total=total, unit="bytes"))
 
-    job = client.datasets.upload(Path(path), name, on_progress=on_progress)
+    job = client.datasets.upload(paths, name, label_by=label_by, on_progress=on_progress)
     reporter.update(Status(shown, ended="done"))
     return job
 

@@ -42,6 +42,7 @@ class Request:
     model_options: Options
     transfer_options: Options
     seed: int | None
+    rounds: int | None = None
 
     @property
     def is_attached(self) -> bool:
@@ -94,6 +95,7 @@ class Request:
         return given(
             dataset_id=ids.get(self.images, self.images),
             name=self.run_name,
+            rounds=self.rounds,
             anchors=anchors or None,
             labeling=self.labeling_options or None,
             model={"name": self.run_name, **self.model_options},
@@ -105,16 +107,21 @@ def begin(client: "Client", request: Request, reporter: Reporter) -> "Job[Pipeli
     """Upload what is not there yet and ask for the pipeline; or find the one that was asked for."""
     if request.is_attached:
         return client.jobs.get(request.images)
+    return client.pipelines.create(**request.body(send(client, request, reporter)))
+
+
+def send(client: "Client", request: Request, reporter: Reporter) -> dict[str, str]:
+    """Upload what is not there yet; the ids of the datasets that were made, by where the images lie."""
     # All uploads first: the service takes the first in while the others are still under way.
     sent = [
-        (each, upload(client, each.where, each.name, reporter, label=each.label))
+        (each, upload(client, [each.where], each.name, reporter, label=each.label))
         for each in request.uploads()
     ]
     ids = {}
     for each, job in sent:
         over = wait(job, reporter, label=f"dataset {each.label}")
         ids[each.where] = over.resource().id
-    return client.pipelines.create(**request.body(ids))
+    return ids
 
 
 def _is_remote(where: str) -> bool:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from g2l.client.packing import IMAGE_ENDINGS, FolderTar, PackingError, is_visible
-from g2l.data import entries
+from g2l.client.packing import IMAGE_ENDINGS, SHARD_ENDINGS, FolderTar, PackingError, is_visible
+from g2l.data import entries, shards
 
 MIB = 1 << 20
 
@@ -131,3 +131,7 @@ def test_a_file_that_changes_meanwhile_is_noticed(tmp_path: Path, change: bytes)
     write(tmp_path / "a.png", change)
     with pytest.raises(PackingError, match="changed while it was uploaded"):
         list(chunks)
+
+
+def test_the_endings_of_shards_are_those_of_the_service() -> None:
+    assert SHARD_ENDINGS == shards.SHARD_ENDINGS
