@@ -13,8 +13,10 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Select, delete, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.artifacts import Store
 from core.db.jobs import IdempotencyKey, Job, Outbox, Worker
 from core.db.session import get_engine, transaction
+from core.db.uploads import PendingUpload
 from core.jobs import interruptions, outbox, plans
 from core.jobs.states import FINISHED
 from core.queue import send, waiting
@@ -100,7 +102,7 @@ def promise_again() -> None:
 
 
 def sweep() -> None:
-    """Remove rows of workers that died, and answers that nobody will ask for again."""
+    """Remove rows of workers that died, uploads and answers that nobody will ask for again."""
     kept = timedelta(hours=get_settings().idempotency_hours)
     with transaction() as session:
         session.execute(delete(Worker).where(Worker.beat_at < func.now() - STALE_WORKER))
@@ -109,6 +111,11 @@ def sweep() -> None:
                 func.greatest(IdempotencyKey.created_at, IdempotencyKey.beat_at) < func.now() - kept
             )
         )
+        expired = session.scalars(
+            delete(PendingUpload).where(PendingUpload.expires_at < func.now()).returning(PendingUpload.id)
+        ).all()
+    for upload_id in expired:
+        Store(get_settings().store).upload(upload_id).unlink(missing_ok=True)
 
 
 def _unseen() -> Select[Job]:

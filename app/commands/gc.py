@@ -16,6 +16,7 @@ from core.artifacts import REMOVAL_LOCK, Store
 from core.db.jobs import Job
 from core.db.metadata import metadata
 from core.db.resources import Artifact
+from core.db.uploads import PendingUpload
 from core.jobs.states import FINISHED
 
 Kind = Literal["artifact", "upload", "checkpoints", "cache", "trash"]
@@ -60,7 +61,7 @@ def find(session: Session, store: Store, older_than: timedelta) -> Iterator[Left
     uploads, jobs = _needed(session, older_than)
     for path in _old(store.root / "uploads", before):
         if path.name not in uploads:
-            yield _leftover("upload", path, "no unfinished or lately ended job takes it in")
+            yield _leftover("upload", path, "nobody sends it, and no job is to take it in")
     for path in _old(store.root / "work", before):
         if path.name not in jobs:
             yield _leftover("checkpoints", path, "its job has ended, or was deleted")
@@ -101,7 +102,7 @@ def _artifacts(session: Session, store: Store, before: float) -> Iterator[Leftov
 
 
 def _needed(session: Session, older_than: timedelta) -> tuple[set[str], set[str]]:
-    """Ids of uploads and jobs: of what is unfinished, or may well be retried yet."""
+    """Ids of uploads and jobs: of what is unfinished or on its way, or may well be retried yet."""
     recent = Job.finished_at > func.now() - older_than
     rows = session.execute(
         select(Job.id, cast(Job.spec, Text)).where(
@@ -109,7 +110,8 @@ def _needed(session: Session, older_than: timedelta) -> tuple[set[str], set[str]
         )
     ).all()
     uploads = {upload for _, spec in rows for upload in _UPLOAD_ID.findall(spec)}
-    return uploads, {job_id for job_id, _ in rows}
+    pending = session.scalars(select(PendingUpload.id))
+    return uploads.union(pending), {job_id for job_id, _ in rows}
 
 
 def _is_used() -> ColumnElement[bool]:

@@ -8,10 +8,13 @@ import redis
 from sqlalchemy import func, select, update
 
 from core import queue
+from core.artifacts import Store
 from core.db.jobs import IdempotencyKey, Job, Outbox, Worker
 from core.db.session import transaction
+from core.db.uploads import PendingUpload
 from core.jobs import outbox, transitions
 from core.queue import send
+from core.settings import get_settings
 from core.specs.datasets import DatasetSpec
 from core.specs.pipelines import PipelineSpec
 from tests.fixtures.rows import add_dataset
@@ -96,3 +99,16 @@ def test_the_sweep_removes_dead_workers_and_old_answers(service: Service) -> Non
     with transaction() as session:
         assert session.scalars(select(Worker.id)).all() == ["alive"]
         assert set(session.scalars(select(IdempotencyKey.key))) == {"uploading", "new"}
+
+
+def test_the_sweep_removes_uploads_that_nobody_has_ended(service: Service) -> None:
+    store = Store(get_settings().store)
+    for name, expires_at in (("upl_old", ago(1)), ("upl_new", ago(-3600))):
+        store.upload(name).write_bytes(b"half")
+        with transaction() as session:
+            session.add(PendingUpload(id=name, filename="pool.zip", bytes=9, expires_at=expires_at))
+    reconciler.sweep()
+    with transaction() as session:
+        assert session.scalars(select(PendingUpload.id)).all() == ["upl_new"]
+    assert not store.upload("upl_old").exists()
+    assert store.upload("upl_new").exists()

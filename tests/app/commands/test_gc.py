@@ -7,13 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, update
+from sqlalchemy import create_engine, func, update
 from sqlalchemy.orm import Session
 
 from app.commands import gc
 from core.artifacts import Published, Store, record
 from core.db.jobs import Job
 from core.db.resources import Artifact
+from core.db.uploads import PendingUpload
 from core.jobs import transitions
 from core.specs.datasets import DatasetSpec
 from tests.fixtures.rows import add_dataset
@@ -127,6 +128,8 @@ def test_uploads_and_checkpoints_live_as_long_as_a_job_may_want_them(session: Se
         ended = job.finished_at - timedelta(hours=hours) if job.finished_at else None
         session.execute(update(Job).where(Job.id == job.id).values(finished_at=ended))
     store.upload("upl_00").write_bytes(b"of a job that was deleted")
+    store.upload("upl_11").write_bytes(b"on its way")
+    session.add(PendingUpload(id="upl_11", filename="pool.zip", bytes=99, expires_at=func.now()))
     session.commit()
     age_all(store)
     assert found(session, store) == {
