@@ -1,7 +1,9 @@
 """Which embedder a job uses: one that is there already, or a built-in one that is fitted now."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,13 +35,13 @@ class Embedding:
         id: an ``emb_`` or ``mdl_`` id.
         network: what embeds.
         channels: of the images it takes; of `identity`, the width of its vectors.
-        new: its row and artifact, to be written with the job's product; None if it was there.
+        new: the rows and artifacts to be written with the job's product; empty if it was there.
     """
 
     id: str
     network: "Network"
     channels: int
-    new: Made | None = None
+    new: tuple[Made, ...] = ()
 
 
 def embedding_of(job: ActiveJob[Any], id_: str) -> Embedding:
@@ -68,12 +70,18 @@ def embedding_for(
         known = session.scalar(select(Embedder.id).where(Embedder.spec == spec).limit(1))
     if known is not None:
         return embedding_of(job, known)
+    started = time.perf_counter()
     network = _fit(job, name, fit_on, seed=seed, anchors=anchors)
-    return _kept(job, network, spec, fit_on)
+    return _kept(job, network, spec, fit_on, seconds=time.perf_counter() - started)
 
 
 def _kept(
-    job: ActiveJob[Any], network: "Network", spec: dict[str, Any], fit_on: Sequence[Dataset]
+    job: ActiveJob[Any],
+    network: "Network",
+    spec: dict[str, Any],
+    fit_on: Sequence[Dataset],
+    *,
+    seconds: float,
 ) -> Embedding:
     with job.staging() as folder:
         network.save(folder / "embedder")
@@ -87,8 +95,9 @@ def _kept(
         dim=network.dim,
         channels=fit_on[0].channels,
         artifact=published.digest,
+        seconds=seconds,
     )
-    return Embedding(row.id, network, row.channels, Made(row, [published]))
+    return Embedding(row.id, network, row.channels, (Made(row, [published]),))
 
 
 def _fit(
@@ -100,7 +109,7 @@ def _fit(
     anchors: Sequence[AnchorSpec],
 ) -> "Network":
     from g2l.nn.identity import fit_identity
-    from g2l.nn.model_embedder import fit_anchor_network
+    from g2l.nn.model_embedder import fit_anchor_network, fit_self_supervised
     from g2l.nn.patch_kmeans import fit_patch_kmeans
 
     if name == "identity":
@@ -109,10 +118,15 @@ def _fit(
         images = _fitting_images(job, fit_on)
         job.enter("fitting the embedder")
         return fit_patch_kmeans(images, seed=seed)
+    if name == "self-supervised":
+        return _trained(job, name, partial(fit_self_supervised, _fitting_images(job, fit_on), seed=seed))
     images, ids = _anchors_images(job, anchors)
-    return fit_anchor_network(
-        images, ids, seed=seed, on_progress=job.counting("fitting the embedder", "images")
-    )
+    return _trained(job, name, partial(fit_anchor_network, images, ids, seed=seed))
+
+
+def _trained(job: ActiveJob[Any], name: str, fit: Callable[..., "Network"]) -> "Network":
+    on_progress = job.counting("fitting the embedder", "images")
+    return job.resuming(f"{name}.pt", lambda checkpoint: fit(on_progress=on_progress, checkpoint=checkpoint))
 
 
 def _fitting_images(job: ActiveJob[Any], datasets: Sequence[Dataset]) -> pixels.Images:

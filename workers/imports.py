@@ -14,7 +14,7 @@ from core.specs.models import ImportModelSpec
 from g2l.data.limits import Allowance, check_entry_count
 from g2l.data.zips import ZipReader
 from g2l.errors import G2LError
-from workers import cards, provenance
+from workers import cards, onnx_imports, provenance
 from workers.active import ActiveJob
 from workers.products import Made, Product
 
@@ -33,6 +33,8 @@ def run(job: ActiveJob[ImportModelSpec]) -> Product:
     """Check a model and keep it."""
     from g2l.nn.imports import inspect_import
 
+    if job.spec.upload.filename.lower().endswith(".onnx"):
+        return onnx_imports.run(job)
     upload = job.store.upload(job.spec.upload.id)
     with job.staging() as folder:
         job.enter("unpacking")

@@ -17,6 +17,7 @@ router = APIRouter(prefix="/v1/embedders", tags=["embedders"])
 ABOUT: Final[dict[BuiltInEmbedder, str]] = {
     "patch-kmeans": "Whitened-patch k-means features, fitted on unlabelled images; needs no weights.",
     "anchor-network": "A small network trained on the anchors' own labels.",
+    "self-supervised": "A small network trained on unlabelled images, in minutes; needs no weights.",
     "identity": "Takes datasets of embeddings as they are.",
 }
 BUILT_IN: Final[dict[str, EmbedderOut]] = {
@@ -79,6 +80,16 @@ def delete_embedder(embedder_id: str, db: WriteDb) -> None:
     resources.remove(db, Embedder, embedder_id)
 
 
+def _about(row: Embedder | Model) -> str:
+    if isinstance(row, Model):
+        return (
+            "An ONNX network that was imported." if row.role == "embedder" else "Pooled features of a model."
+        )
+    if row.kind == "side-by-side":
+        return f"Side by side: {', '.join(row.spec['embedder'])}."
+    return "A built-in embedder after it was fitted."
+
+
 def _out(row: Embedder | Model) -> EmbedderOut:
     fitted = isinstance(row, Embedder)
     return EmbedderOut(
@@ -87,7 +98,7 @@ def _out(row: Embedder | Model) -> EmbedderOut:
         kind=row.kind if isinstance(row, Embedder) else row.arch,
         source="fitted" if fitted else "model",
         default=False,
-        about="A built-in embedder after it was fitted." if fitted else "Pooled features of a model.",
+        about=_about(row),
         dim=row.dim,
         channels=row.channels,
         created_at=row.created_at,

@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from app.checks.compatibility import require_embeddable
+from app.checks.compatibility import located_parts, require_embeddable
 from app.checks.inputs import Inputs, load
 from core.db.resources import Dataset
 from core.specs.anchor_sets import AnchorSetOptions, AnchorSetSpec, AnchorSpec
@@ -64,17 +64,19 @@ def check_embedding(
     inputs: Inputs, prefix: str, options: AnchorSetOptions, *, datasets: list[Dataset], discovered: bool
 ) -> None:
     """The embedder takes all datasets it is fitted on and meets, and `fit_on` is for what is fitted here."""
-    built_in = options.embedder in BUILT_IN_EMBEDDERS
+    parts = located_parts(f"{prefix}embedder", options.embedder)
+    fitted_here = any(part in BUILT_IN_EMBEDDERS for _, part in parts) or len(parts) > 1
     if options.fit_on is not None:
-        if not built_in or not options.fit_on:
+        if not fitted_here or not options.fit_on:
             inputs.refuse(
                 f"{prefix}fit_on",
-                "Give one or more datasets, for a built-in embedder; a fitted one stays as it is.",
+                "Give one or more datasets, for a built-in embedder or several side by side; a fitted one "
+                "stays as it is.",
             )
         datasets = [inputs.dataset(id_) for id_ in options.fit_on] + datasets
-    if options.embedder == "anchor-network" and discovered:
+    for where in [where for where, part in parts if part == "anchor-network" and discovered]:
         inputs.refuse(
-            f"{prefix}embedder",
+            where,
             "anchor-network is trained on the anchors' own labels, and discovered anchors have none; "
             "give `anchors`, or take another embedder.",
         )

@@ -17,16 +17,43 @@ def require_images(inputs: Inputs, where: str, dataset: Dataset) -> bool:
     return False
 
 
-def require_embeddable(inputs: Inputs, where: str, embedder: str, *, datasets: list[Dataset]) -> None:
-    """Refuse an embedder that cannot take all of these datasets."""
-    for dataset in datasets:
-        if embedder in BUILT_IN_EMBEDDERS:
-            reason = _built_in_mismatch(embedder, dataset, datasets[0])
-        else:
-            reason = embedder_mismatch(inputs.embedder(embedder), dataset)
+def located_parts(where: str, choice: str | list[str]) -> list[tuple[str, str]]:
+    """The embedders of a choice, each with its place."""
+    if isinstance(choice, str):
+        return [(where, choice)]
+    return [(f"{where}/{index}", part) for index, part in enumerate(choice)]
+
+
+def require_embeddable(
+    inputs: Inputs, where: str, choice: str | list[str], *, datasets: list[Dataset]
+) -> None:
+    """Refuse embedders that cannot take all of these datasets, or cannot stand side by side."""
+    parts = located_parts(where, choice)
+    for number, (place, embedder) in enumerate(parts):
+        reasons = [_mismatch(inputs, embedder, dataset, datasets[0]) for dataset in datasets]
+        if len(parts) > 1:
+            reasons.insert(0, _unfit_beside(inputs, embedder, [part for _, part in parts[:number]]))
+        reason = next((reason for reason in reasons if reason is not None), None)
         if reason is not None:
-            inputs.refuse(where, reason)
-            return
+            inputs.refuse(place, reason)
+
+
+def _unfit_beside(inputs: Inputs, embedder: str, before: list[str]) -> str | None:
+    """Why an embedder cannot stand beside others; None if it can."""
+    kind = embedder if embedder in BUILT_IN_EMBEDDERS else getattr(inputs.embedder(embedder), "kind", "model")
+    if embedder in before:
+        return f"{embedder} is there already; name each embedder once."
+    if kind == "identity":
+        return f"{embedder} takes embeddings, which have no other embedder; name it alone."
+    if kind == "side-by-side":
+        return f"{embedder} is several embedders side by side already; name those instead."
+    return None
+
+
+def _mismatch(inputs: Inputs, embedder: str, dataset: Dataset, first: Dataset) -> str | None:
+    if embedder in BUILT_IN_EMBEDDERS:
+        return _built_in_mismatch(embedder, dataset, first)
+    return embedder_mismatch(inputs.embedder(embedder), dataset)
 
 
 def embedder_mismatch(embedder: Embedder | Model, dataset: Dataset) -> str | None:
@@ -39,6 +66,16 @@ def embedder_mismatch(embedder: Embedder | Model, dataset: Dataset) -> str | Non
             return f"{embedder.id} takes {embedder.dim} dimensions; {dataset.id} has {dataset.channels}."
         return None
     return channel_mismatch(embedder.id, embedder.channels, dataset)
+
+
+def source_mismatch(model: Model, dataset: Dataset) -> str | None:
+    """Why a model cannot be transferred to a dataset of images; None if it can."""
+    if model.role == "embedder":
+        return (
+            f"{model.id} is an ONNX network, which embeds and cannot be trained on; give a source, base or "
+            "imported model. It can be the embedder of an anchor set."
+        )
+    return channel_mismatch(model.id, model.channels, dataset)
 
 
 def channel_mismatch(network: str, channels: int, dataset: Dataset) -> str | None:

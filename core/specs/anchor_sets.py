@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from core.specs.base import AnchorCount, Metric, Name, Seed, Spec
+from core.specs.base import AnchorCount, EmbedderChoice, Metric, Name, Seed, Spec
 
 
 class AnchorSpec(Spec):
@@ -43,7 +43,7 @@ class AnchorSetOptions(Spec):
     """What a pipeline may say of its anchors beside the anchors themselves."""
 
     name: Name | None = None
-    embedder: str = "patch-kmeans"
+    embedder: EmbedderChoice = "patch-kmeans"
     metric: Metric = "euclidean"
     fit_on: FitOn = None
     seed: Seed = 0

@@ -21,7 +21,7 @@ from g2l.nn.zoo import DEFAULT_ARCHITECTURE
 FITTING_IMAGES = 10_000
 FITTING_LOOKS = 200_000  # images times epochs
 MOST_EPOCHS = 40
-FITTING_BATCH = 256
+FITTING_BATCH = 128
 
 
 class ModelEmbedder:

@@ -72,7 +72,8 @@ class OnnxEmbedder:
             form: of its input; a `batch` of 1 keeps images apart that would change each other's responses.
         """
         self.parameters = file.n_parameters
-        self._file, self._preprocessing, self._form = file, preprocessing, form
+        self.preprocessing = preprocessing
+        self._file, self._form = file, form
         self._session = _session(file)
         self._input = self._session.get_inputs()[0].name
         blank = np.zeros((1, *preprocessing.size, preprocessing.channels), np.uint8)
@@ -90,7 +91,7 @@ class OnnxEmbedder:
         """Write what `load_embedder` reads."""
         form = self._form
         write_description(folder, self.kind, layout=form.layout, channels=form.channels, batch=form.batch)
-        save_preprocessing(folder, self._preprocessing)
+        save_preprocessing(folder, self.preprocessing)
         (folder / WEIGHTS).write_bytes(self._file.content)
 
     @property
@@ -101,7 +102,7 @@ class OnnxEmbedder:
     @property
     def image_size(self) -> tuple[int, int] | None:
         """(height, width) in pixels that images are resized to."""
-        return self._preprocessing.size
+        return self.preprocessing.size
 
     def embed(
         self, images: Array, *, batch_size: int = 256, on_progress: Progress | None = None
@@ -117,7 +118,7 @@ class OnnxEmbedder:
         return embed_in_batches(self._batch, images, self.dim, batch_size=batch_size, on_progress=on_progress)
 
     def _batch(self, images: Array) -> Responses:
-        pixels = self._preprocessing.tensor(images).numpy()
+        pixels = self.preprocessing.tensor(images).numpy()
         if self._form.layout == "NHWC":
             pixels = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
         each = self._form.batch or AT_ONCE

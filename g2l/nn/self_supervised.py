@@ -20,6 +20,7 @@ from g2l.nn.devices import memory_format, pick_device, training_precision
 from g2l.nn.embedders import Progress
 from g2l.nn.heads import body, pooled
 from g2l.nn.images import Images, Indices, Preprocessing, fit_preprocessing, require_images
+from g2l.nn.models import load_model
 from g2l.nn.pretrain import TooFewImagesError
 from g2l.nn.randomness import derived_seed, numpy_generator
 from g2l.nn.schedule import one_cycle
@@ -85,17 +86,18 @@ class _Recipe:
         return max(1, min(round(n_images / self.batch_size), n_images // 2))
 
 
-def pretrain_self_supervised(
+def pretrain_self_supervised(  # noqa: PLR0913  (each is a field of the request)
     images: Images,
     *,
     method: Method = "simclr",
     arch: str = DEFAULT_ARCHITECTURE,
     epochs: int = 20,
     image_size: int | None = None,
-    batch_size: int = 256,
+    batch_size: int = 128,
     learning_rate: float = DEFAULT_LEARNING_RATE,
     seed: int = 0,
     augmentation: Augmentation = "crop",
+    init: Path | None = None,
     on_progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
     checkpoint: Path | None = None,
@@ -110,13 +112,14 @@ def pretrain_self_supervised(
         method: "simclr" tells each view from all others of the batch (NT-Xent; T. Chen and others, arXiv
             2002.05709); "vicreg" pulls views together and keeps the dimensions of the projection spread and
             uncorrelated (A. Bardes and others, arXiv 2105.04906).
-        arch: one of `g2l.nn.zoo.ARCHITECTURES`.
+        arch: one of `g2l.nn.zoo.ARCHITECTURES`; of no effect with `init`.
         epochs: passes over the images.
         image_size: side in pixels of the network's input; the images' own if None.
         batch_size: images a step; `simclr` tells apart twice as many views.
         learning_rate: peak of the one-cycle schedule.
         seed: decides weights, order and views.
         augmentation: how views may be moved, see `g2l.nn.views.view`.
+        init: folder of a model whose body is trained on instead of a random one.
         on_progress: called with images done and in all after every step; may raise to stop.
         on_epoch: called with each epoch's record, first with those that the checkpoint has already.
         checkpoint: file to go on from, rewritten after every epoch.
@@ -128,15 +131,21 @@ def pretrain_self_supervised(
         NotImagesError: `images` is no batch of images.
         TooFewImagesError: there are fewer than two.
         UnknownArchitectureError, ArchitectureTooDeepError: see `build`.
+        ChannelMismatchError: the model of `init` takes other channels.
         TrainingDivergedError: the loss is not finite.
         CheckpointMismatchError: the checkpoint is of another training.
     """
     require_images(images)
     if len(images) < 2:
         raise TooFewImagesError(f"{len(images)} image was given; training without labels needs at least 2")
-    side = image_size or images.shape[1]
-    preprocessing = fit_preprocessing(images, image_size=side)
-    network = _Projected(arch, images.shape[3], side, seed=seed)
+    if init is None:
+        side = image_size or images.shape[1]
+        preprocessing = fit_preprocessing(images, image_size=side)
+        start = build(arch, n_outputs=2, channels=images.shape[3], image_size=side, seed=seed)
+    else:
+        loaded = load_model(init)
+        preprocessing, start = loaded.preprocessing, loaded.model
+    network = _Projected(body(start), preprocessing, seed=seed)
     recipe = _Recipe(method, epochs, batch_size, learning_rate, seed, augmentation)
     run = _Run(network, images, preprocessing, recipe, on_progress=on_progress)
     history = run.to_the_end(checkpoint, on_epoch)
@@ -146,11 +155,12 @@ def pretrain_self_supervised(
 class _Projected(nn.Module):
     """A body under a projection of two layers."""
 
-    def __init__(self, arch: str, channels: int, side: int, *, seed: int) -> None:
+    def __init__(self, start: PreTrainedModel, preprocessing: Preprocessing, *, seed: int) -> None:
         super().__init__()
-        self.body = body(build(arch, n_outputs=2, channels=channels, image_size=side, seed=seed))
+        self.body = start.eval()
         with torch.inference_mode():
-            self.dim = pooled(self.body.eval(), torch.zeros(1, channels, side, side)).shape[1]
+            blank = torch.zeros(1, preprocessing.channels, *preprocessing.size)
+            self.dim = pooled(self.body, blank).shape[1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(seed, 11))
             self.projection = nn.Sequential(

@@ -7,12 +7,14 @@ from pydantic import BaseModel, ValidationError
 
 from core.specs import base, kinds, models
 from core.specs.anchor_sets import AnchorSetSpec
+from core.specs.imports import LARGEST_ONNX
 from core.specs.labelings import GeometryLabelingSpec
+from core.specs.models import SelfSupervisedModelSpec
 from core.specs.pipelines import PipelineSpec
 from core.specs.references import located_references
 from core.specs.transfers import TransferSpec
 from g2l import geometry, metrics
-from g2l.nn import augmentation, transfer, zoo
+from g2l.nn import augmentation, contrast, onnx_embedder, onnx_files, transfer, zoo
 
 
 def test_metrics_rules_and_architectures() -> None:
@@ -21,6 +23,9 @@ def test_metrics_rules_and_architectures() -> None:
     assert get_args(models.Architecture) == zoo.ARCHITECTURES
     assert models.DEFAULT_ARCHITECTURE == zoo.DEFAULT_ARCHITECTURE
     assert get_args(base.Augmentation) == augmentation.AUGMENTATIONS
+    assert get_args(SelfSupervisedModelSpec.model_fields["method"].annotation) == contrast.METHODS
+    assert LARGEST_ONNX == onnx_files.LARGEST_FILE
+    assert (base.SMALLEST_SIDE, base.LARGEST_SIDE) == onnx_embedder.SIDES
     method = TransferSpec.model_fields["method"].annotation
     assert set(get_args(method)) == set(get_args(transfer.Method))
 
@@ -34,6 +39,12 @@ def test_metrics_rules_and_architectures() -> None:
                 {"dataset_id": "ds_1", "anchors": {"embedder": "mdl_1"}, "transfer": {"dataset_id": "ds_2"}}
             ),
             [("dataset_id", "ds_1"), ("anchors/embedder", "mdl_1"), ("transfer/dataset_id", "ds_2")],
+        ),
+        (
+            AnchorSetSpec.model_validate(
+                {"embedder": ["patch-kmeans", "mdl_1"], "discover": {"dataset_id": "ds_1"}}
+            ),
+            [("embedder/1", "mdl_1"), ("discover/dataset_id", "ds_1")],
         ),
         (
             AnchorSetSpec.model_validate(

@@ -11,9 +11,10 @@ from core.specs.references import references
 from g2l import anchors as method
 from workers import pixels
 from workers.active import ActiveJob, load
-from workers.embedders import anchor_items, embedding_for
+from workers.embedders import anchor_items
 from workers.products import Made, Product
 from workers.responses import Matrix, Responder
+from workers.side_by_side import responder_for
 
 FILE = "anchors.npz"
 MOST_DISTANCES = 256  # anchors whose K x K distances the row carries
@@ -24,8 +25,7 @@ def run(job: ActiveJob[AnchorSetSpec]) -> Product:
     """Find or take the anchors, measure them, publish them with the embedder that was fitted for them."""
     spec = job.spec
     fit_on = [load(Dataset, id_) for id_ in _fit_on(spec)]
-    embedding = embedding_for(job, spec.embedder, fit_on, seed=spec.seed, anchors=spec.anchors or ())
-    responder = Responder(job, embedding)
+    responder = responder_for(job, spec.embedder, fit_on, seed=spec.seed, anchors=spec.anchors or ())
     if spec.discover is not None:
         responses = responder.of(load(Dataset, spec.discover.dataset_id))
         job.enter("discovering anchors")
@@ -85,6 +85,5 @@ def _publish(job: ActiveJob[AnchorSetSpec], made: method.AnchorSet, responder: R
         squared_distances=made.squared_distances.tolist() if k <= MOST_DISTANCES else None,
         artifact=published.digest,
     )
-    before = [] if embedding.new is None else [embedding.new]
     uses = [*references(job.spec), embedding.id]
-    return Product(Made(row, [published], uses), before=before, also=responder.also)
+    return Product(Made(row, [published], uses), before=embedding.new, also=responder.also)
