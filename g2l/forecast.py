@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from g2l.figures import FIGURE_SETS, Figure, Figures, logit, regressor
+
 Floats = NDArray[np.float64]
 
 LEVEL = 0.9
@@ -14,10 +16,8 @@ MIN_TARGETS = 9
 """Fewest past targets for a 90 % interval: the target is what is exchangeable, and 9 / (9 + 1) = 0.9."""
 RIDGE = 1.0
 """Penalty on standardized coefficients, in observations."""
-FIGURES = 5
-"""Regressors of `_figures`."""
-CLIP = 0.005
-"""Accuracies are kept this far from 0 and 1, so that their logits stay finite."""
+CHOICE_PARTS = 5
+"""Groups of targets, each left out once, by which the figures to regress from are chosen."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,14 @@ class Candidate:
 
     Attributes:
         source_id: the source.
-        divergence: between the source's pool and the target; None if there is no pool.
-        knn: cross-validated kNN accuracy of its features on the target, 0 to 1; None without target labels.
         source_size: images the source was trained on; None if not known.
+        figures: transferability scores and divergences by name, None or missing where not known: scores
+            without target labels, divergences without a pool, all but two in old records.
     """
 
     source_id: str
-    divergence: float | None
-    knn: float | None
     source_size: int | None
+    figures: Figures
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,9 @@ class PastTransfer:
     n_classes: int
     label_budget: int | None
     accuracy: float
+
+
+_Row = tuple[Candidate, int | None, int | None]  # a source, the target's number of classes, the label budget
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,12 @@ def forecast(
 ) -> Forecast:
     """Expected accuracy of each candidate on a target, with a 90 % interval, and their ranking.
 
-    With 9 past targets or more: ridge regression of logit accuracy on divergence, logit kNN accuracy, log
-    source size, log number of classes and log label budget; an unknown figure counts as the mean of the known
-    ones, with a column that says so. The interval is the prediction plus or minus a quantile of the residuals
-    of leaving one target out at a time, all targets weighing alike and the new one counting as the worst
-    (after hierarchical conformal prediction, arXiv 2306.06342). With fewer: the kNN accuracy, and [0, 1].
+    With 9 past targets or more: ridge regression of logit accuracy on figures of the source, log source size,
+    log number of classes and log label budget; an unknown figure counts as the mean of the known ones, with a
+    column that says so. Which of `FIGURE_SETS` is the one of least error on targets left out. The interval is
+    the prediction plus or minus a quantile of the residuals of leaving one target out at a time, that choice
+    included, all targets weighing alike and the new one counting as the worst (after hierarchical conformal
+    prediction, arXiv 2306.06342). With fewer: the kNN accuracy, and [0, 1].
 
     Args:
         candidates: sources on the target at hand.
@@ -124,10 +127,10 @@ def forecast(
     targets = sorted({record.target_id for record in others})
     calibrated = len(targets) >= MIN_TARGETS
     if calibrated:
-        rows = np.array([_figures(c, n_classes, label_budget) for c in candidates]).reshape(-1, FIGURES)
-        ranges = _predict(rows, others, targets)
+        asked = [(candidate, n_classes, label_budget) for candidate in candidates]
+        ranges = _predict(asked, others, targets)
     else:
-        ranges = [(c.knn, 0.0, 1.0) for c in candidates]
+        ranges = [(c.figures.get("knn"), 0.0, 1.0) for c in candidates]
     ranks = _ranks(candidates, [value for value, _, _ in ranges])
     sources = tuple(
         SourceForecast(c.source_id, *span, rank)
@@ -136,30 +139,53 @@ def forecast(
     return Forecast(sources, LEVEL, len(others), len(targets), calibrated)
 
 
-def _figures(source: Candidate, n_classes: int | None, label_budget: int | None) -> list[float]:
-    """The regressors, NaN where unknown."""
-    return [
-        math.nan if source.divergence is None else source.divergence,
-        math.nan if source.knn is None else _logit(source.knn),
-        math.log(source.source_size) if source.source_size else math.nan,
-        math.log(n_classes) if n_classes else math.nan,
-        math.log(label_budget) if label_budget else math.nan,
-    ]
+def _design(rows: Sequence[_Row], chosen: Sequence[Figure]) -> Floats:
+    """(R, P) regressors, NaN where unknown."""
+    return np.array(
+        [
+            [
+                *(regressor(figure, source.figures) for figure in chosen),
+                math.log(source.source_size) if source.source_size else math.nan,
+                math.log(n_classes) if n_classes else math.nan,
+                math.log(label_budget) if label_budget else math.nan,
+            ]
+            for source, n_classes, label_budget in rows
+        ]
+    ).reshape(len(rows), len(chosen) + 3)
 
 
 def _predict(
-    rows: Floats, past: Sequence[PastTransfer], targets: Sequence[str]
+    asked: Sequence[_Row], past: Sequence[PastTransfer], targets: Sequence[str]
 ) -> list[tuple[float | None, float, float]]:
-    figures = np.array([_figures(p.source, p.n_classes, p.label_budget) for p in past])
-    outcome = np.array([_logit(p.accuracy) for p in past])
+    known = [(p.source, p.n_classes, p.label_budget) for p in past]
+    designs = [_design(known, chosen) for chosen in FIGURE_SETS]
+    outcome = np.array([logit(p.accuracy) for p in past])
     target_of = np.array([targets.index(p.target_id) for p in past])
     residuals = np.empty(len(past))
     for left_out in range(len(targets)):
         test = target_of == left_out
-        residuals[test] = np.abs(outcome[test] - _ridge(figures[~test], outcome[~test], figures[test]))
+        rest = [design[~test] for design in designs]
+        best = _choice(rest, outcome[~test], target_of[~test])
+        predicted = _ridge(rest[best], outcome[~test], designs[best][test])
+        residuals[test] = np.abs(outcome[test] - predicted)
     width = _target_quantile(residuals, target_of)
-    centre = _ridge(figures, outcome, rows)
+    best = _choice(designs, outcome, target_of)
+    centre = _ridge(designs[best], outcome, _design(asked, FIGURE_SETS[best]))
     return [(_accuracy(c), _accuracy(c - width), _accuracy(c + width)) for c in centre.tolist()]
+
+
+def _choice(designs: Sequence[Floats], outcome: Floats, target_of: NDArray[np.int64]) -> int:
+    """The design of least mean error on targets left out, all targets weighing alike."""
+    _, numbers, sizes = np.unique(target_of, return_inverse=True, return_counts=True)
+    part_of = numbers % CHOICE_PARTS
+    errors = []
+    for design in designs:
+        residuals = np.empty(len(outcome))
+        for part in range(CHOICE_PARTS):
+            test = part_of == part
+            residuals[test] = np.abs(outcome[test] - _ridge(design[~test], outcome[~test], design[test]))
+        errors.append(float((residuals / sizes[numbers]).sum()))
+    return int(np.argmin(errors))
 
 
 def _ridge(x: Floats, y: Floats, new: Floats) -> Floats:
@@ -195,18 +221,17 @@ def _ranks(candidates: Sequence[Candidate], values: Sequence[float | None]) -> l
 
     def key(i: int) -> tuple[float, float, float]:
         value, c = values[i], candidates[i]
-        divergence = math.inf if c.divergence is None else c.divergence
-        return (math.inf if value is None else -value, divergence, -(c.source_size or 0))
+        divergence = c.figures.get("jensen_shannon")
+        return (
+            math.inf if value is None else -value,
+            math.inf if divergence is None else divergence,
+            -(c.source_size or 0),
+        )
 
     ranks = [0] * len(candidates)
     for rank, i in enumerate(sorted(range(len(candidates)), key=key), 1):
         ranks[i] = rank
     return ranks
-
-
-def _logit(accuracy: float) -> float:
-    kept = min(max(accuracy, CLIP), 1 - CLIP)
-    return math.log(kept / (1 - kept))
 
 
 def _accuracy(logit: float) -> float:

@@ -1,34 +1,69 @@
 """What is known of a source on a target before any transfer: what forecasts regress from."""
 
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core.db.resources import Dataset, Model
+from core.db.resources import Dataset, Labeling, Model, Transfer
 from g2l.data.splits import budget_indices
-from g2l.divergence import jensen_shannon
+from g2l.divergence import divergences
 from g2l.errors import G2LError
-from g2l.transferability.knn import knn_accuracy
-from workers import pixels
+from g2l.figures import Figures
+from g2l.transferability.scores import transferability_scores
+from workers import labels, pixels
 from workers.active import ActiveJob, load
 from workers.embedders import embedding_of
 from workers.responses import Responder
 
-MEAN_ITEMS = 2000  # responses whose mean stands for a dataset's
+MEAN_ITEMS = 2000  # responses that stand for a dataset's
 
-# A target without usable labels has no kNN score; that is no fault of the request.
-_UNSCORABLE = frozenset(
-    {"unlabelled-dataset", "single-image-class", "bad-labels", "class-too-small", "empty-split"}
-)
+# A target without usable labels has no scores; that is no fault of the request.
+_UNSCORABLE = frozenset({"unlabelled-dataset", "bad-labels", "class-too-small", "empty-split"})
+
+Measures = dict[str, float | None]
+Probabilities = Sequence[NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A source's divergence from a target, None for imports, which have no pool; its kNN accuracy there."""
+    """What a source was measured to be worth on a target.
 
-    divergence: float | None
-    knn_accuracy: float | None
+    Attributes:
+        scores: transferability scores by name; None for a target without usable labels.
+        divergences: between the source's pool and the target, by name; None for imports, which have no pool.
+    """
+
+    scores: Measures | None
+    divergences: Measures | None
+
+    @classmethod
+    def of(cls, past: Transfer) -> "Evidence":
+        """What a transfer's row tells; rows from before the scores have two figures."""
+        scores, divergences = past.scores, past.divergences
+        if scores is None and past.knn_accuracy is not None:
+            scores = {"knn": past.knn_accuracy}
+        if divergences is None and past.divergence is not None:
+            divergences = {"jensen_shannon": past.divergence}
+        return cls(scores, divergences)
+
+    @property
+    def figures(self) -> Figures:
+        """All of it, as forecasts take it."""
+        return cast("Figures", {**(self.scores or {}), **(self.divergences or {})})
+
+    @property
+    def knn_accuracy(self) -> float | None:
+        """The score that a forecast without past transfers goes by."""
+        return (self.scores or {}).get("knn")
+
+    @property
+    def divergence(self) -> float | None:
+        """Jensen-Shannon between the mean responses."""
+        return (self.divergences or {}).get("jensen_shannon")
 
 
 def evidence(
@@ -40,21 +75,72 @@ def evidence(
         what was found, and the responder whose new responses are to be written with the job's product.
     """
     responder = Responder(job, embedding_of(job, source.id))
-    divergence = None
+    apart: Measures | None = None
     if source.dataset_id is not None and source.role == "source":
         pool = responder.sample(load(Dataset, source.dataset_id), MEAN_ITEMS)
-        divergence = jensen_shannon(pool, responder.sample(target, MEAN_ITEMS))
-    return Evidence(divergence, _knn(job, responder, target, label_budget=label_budget, seed=seed)), responder
+        apart = {**divergences(pool, responder.sample(target, MEAN_ITEMS))}
+    scores = _scores(job, source, target, responder, label_budget=label_budget, seed=seed)
+    return Evidence(scores, apart), responder
 
 
-def _knn(
-    job: ActiveJob[Any], responder: Responder, target: Dataset, *, label_budget: int | None, seed: int
-) -> float | None:
+def _scores(
+    job: ActiveJob[Any],
+    source: Model,
+    target: Dataset,
+    responder: Responder,
+    *,
+    label_budget: int | None,
+    seed: int,
+) -> Measures | None:
     pack = pixels.open_pack(job.store, target)
     try:
         items = budget_indices(pack.class_ids, pack.target_split().train, label_budget, seed=seed)
-        return knn_accuracy(np.asarray(responder.of(target)[items]), pack.class_ids[items])
+        scores = transferability_scores(
+            np.asarray(responder.of(target)[items]),
+            pack.class_ids[items],
+            source_probabilities=_classifier(job, source, target, items),
+        )
     except G2LError as error:
         if error.code not in _UNSCORABLE:
             raise
         return None
+    return dataclasses.asdict(scores)
+
+
+def _classifier(
+    job: ActiveJob[Any], source: Model, target: Dataset, items: pixels.Indices
+) -> Callable[[pixels.Indices], Probabilities] | None:
+    """The source's own classifier on some of the items; None where it was trained towards no classes."""
+    widths = _softmaxes(job, source)
+    if not widths:
+        return None
+
+    def probabilities(picked: pixels.Indices) -> Probabilities:
+        from g2l.nn.outputs import class_probabilities
+
+        images = pixels.images_at(job, target, source.image_size, items[picked])
+        return class_probabilities(
+            job.store.path(source.artifact),
+            images,
+            widths=widths,
+            on_progress=job.counting("classifying by the source", "images"),
+        )
+
+    return probabilities
+
+
+def _softmaxes(job: ActiveJob[Any], source: Model) -> list[int]:
+    """Outcomes of each softmax of the source's classifier, in the order of its outputs."""
+    spec = source.spec
+    if spec.get("objective") == "self-supervised" or not source.n_outputs:
+        return []
+    labeling_ids = source.labeling_ids or ([source.labeling_id] if source.labeling_id else [])
+    if not labeling_ids:
+        return [source.n_outputs]
+    widths: list[int] = []
+    for labeling in (load(Labeling, id_) for id_ in labeling_ids):
+        made = labels.read_outline(job.store.path(labeling.artifact) / labels.FILE)
+        by_anchor = spec["heads"] == "positions" or spec["targets"] == "soft"
+        outcomes = len(made.names) if by_anchor else len(made.classes)
+        widths += [outcomes] * (made.length if spec["heads"] == "positions" else 1)
+    return widths

@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from g2l.figures import FIGURES, Figures
 from g2l.forecast import MIN_TARGETS, Candidate, Forecast, PastTransfer, forecast
 
 approx = pytest.approx
 
 
 def source(i: int, *, knn: float | None = 0.5, divergence: float | None = 0.1) -> Candidate:
-    return Candidate(f"mdl_{i}", divergence, knn, 1000)
+    return Candidate(f"mdl_{i}", 1000, {"jensen_shannon": divergence, "knn": knn})
 
 
 def history(
@@ -25,9 +26,11 @@ def history(
         for i in range(each):
             z = 1.5 * rng.normal()
             accuracy = 1 / (1 + np.exp(-(0.5 + z + shift + noise * rng.normal())))
-            known = Candidate(
-                f"mdl_{i}", float(rng.random()), float(1 / (1 + np.exp(-z))), int(rng.integers(100, 9999))
-            )
+            figures: Figures = {
+                "jensen_shannon": float(rng.random()),
+                "knn": float(1 / (1 + np.exp(-z))),
+            }
+            known = Candidate(f"mdl_{i}", int(rng.integers(100, 9999)), figures)
             records.append(PastTransfer(f"target_{target}", known, 10, 10, float(accuracy)))
     return records
 
@@ -90,12 +93,10 @@ def test_unknown_figures_still_give_a_forecast(seed: int) -> None:
 
     def forget(known: Candidate) -> Candidate:
         keep = rng.random(3) < 0.5
-        return Candidate(
-            known.source_id,
-            known.divergence if keep[0] else None,
-            known.knn if keep[1] else None,
-            known.source_size if keep[2] else None,
-        )
+        figures: Figures = {
+            name: value for name, value in known.figures.items() if keep[0 if name == "knn" else 1]
+        }
+        return Candidate(known.source_id, known.source_size if keep[2] else None, figures)
 
     past = [PastTransfer(p.target_id, forget(p.source), 10, None, p.accuracy) for p in history(10, seed=seed)]
     result = ask([forget(source(i)) for i in range(4)], past)
@@ -120,3 +121,27 @@ def test_a_target_without_labels_is_forecast_from_the_rest() -> None:
 
 def test_no_candidates() -> None:
     assert ask([], history(10)).sources == ()
+
+
+def test_it_learns_from_whatever_score_tells() -> None:
+    rng = np.random.default_rng(0)
+    past = []
+    for i in range(60):
+        h_score = float(rng.uniform(0, 3))
+        figures: Figures = {"knn": float(rng.random()), "jensen_shannon": float(rng.random())}
+        known = Candidate(f"mdl_{i % 6}", 1000, {**figures, "h_score": h_score})
+        past.append(PastTransfer(f"t{i // 5}", known, 10, 10, float(1 / (1 + np.exp(1.5 - h_score)))))
+    asked = [Candidate(f"mdl_{h}", 1000, {"knn": 0.9 - h / 4, "h_score": float(h)}) for h in range(3)]
+    result = ask(asked, past)
+    assert [s.rank for s in result.sources] == [3, 2, 1]
+    for h, s in enumerate(result.sources):
+        assert s.value == approx(1 / (1 + np.exp(1.5 - h)), abs=0.07)
+        assert s.high - s.low < 0.3
+
+
+def test_records_of_two_figures_and_of_all_go_together() -> None:
+    every: Figures = dict.fromkeys(FIGURES, 0.5)
+    new = [PastTransfer(f"new_{i}", Candidate("mdl_9", 1000, every), 10, 10, 0.5) for i in range(4)]
+    result = ask([Candidate("a", 1000, every), source(1), Candidate("b", None, {})], [*history(10), *new])
+    assert result.n_past_targets == 14
+    assert all(s.value is not None and s.low < s.value < s.high for s in result.sources)

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 from transformers import AutoModelForImageClassification
 
+from app.schemas.resources import DivergencesOut, ScoresOut
 from core.db.jobs import Job
 from core.db.resources import (
     AnchorSet,
@@ -158,9 +159,17 @@ def test_the_transfer_is_tested_on_the_derived_split(
         assert (base.role, base.n_outputs, base.dataset_id) == ("base", 3, target)
     assert (gained.model_id, scratch.model_id) == (model.id, None)
     assert service.row(Model, gained.base_model_id).parent_model_id == model.id
-    assert gained.divergence > 0
-    assert 0 <= gained.knn_accuracy <= 1
+    assert 0 < gained.divergence == gained.divergences["jensen_shannon"]
+    assert gained.divergences.keys() == DivergencesOut.model_fields.keys()
+    assert all(value > 0 for value in gained.divergences.values())
+    assert 0 <= gained.knn_accuracy == gained.scores["knn"] <= 1
+    assert gained.scores.keys() == ScoresOut.model_fields.keys()
+    assert 0 < gained.scores["h_score"] < 2
+    assert -6 <= gained.scores["gbc"] <= 0
+    assert -np.log(3) <= gained.scores["nce"] <= 0
+    assert gained.scores["leep"] <= 0
     assert (scratch.divergence, scratch.knn_accuracy) == (None, None)
+    assert (scratch.scores, scratch.divergences) == (None, None)
     origin = json.loads(
         (
             service.store.path(service.row(Model, gained.base_model_id).artifact) / "provenance.json"
@@ -185,6 +194,8 @@ def test_a_forecast_without_past_is_the_knn_score(service: Service, children: di
         "level": 0.9,
     }
     assert source["divergence"] == transfer.divergence
+    assert source["scores"] == pytest.approx(transfer.scores)
+    assert source["divergences"] == pytest.approx(transfer.divergences)
 
 
 def test_a_forecast_leaves_out_transfers_to_the_same_target(
@@ -222,7 +233,7 @@ def test_the_controls(service: Service, children: dict[str, Job], pool: str) -> 
     ("heads", "targets"), [("positions", "soft"), ("positions", "hard"), ("flat", "hard")]
 )
 def test_every_head_and_target_trains(
-    service: Service, children: dict[str, Job], heads: Any, targets: Any
+    service: Service, children: dict[str, Job], target: str, heads: Any, targets: Any
 ) -> None:
     labeling = made(service, children, "labeling", Labeling)
     spec = PseudoLabelModelSpec(
@@ -230,6 +241,9 @@ def test_every_head_and_target_trains(
     )
     model = service.row(Model, service.succeeded(service.submit("model", spec)))
     assert model.n_outputs == (2 * 5 if heads == "positions" else labeling.n_classes)
+    asked = ForecastSpec(dataset_id=target, model_ids=[model.id], label_budget=5)
+    (known,) = service.row(Forecast, service.succeeded(service.submit("forecast", asked))).sources
+    assert all(value is not None for value in known["scores"].values())
 
 
 def test_given_anchors_carry_their_names_and_an_import_marks_what_is_made_of_it(
@@ -247,7 +261,8 @@ def test_given_anchors_carry_their_names_and_an_import_marks_what_is_made_of_it(
         dataset_id=target, model_id=imported, label_budget=5, epochs=1, method="linear-probe"
     )
     done = service.row(Transfer, service.succeeded(service.submit("transfer", transfer)))
-    assert done.divergence is None  # no pool is known
+    assert (done.divergence, done.divergences) == (None, None)  # no pool is known
+    assert done.scores["leep"] <= 0  # by the imported classifier
     assert done.learning_rate is None
     assert service.row(Model, done.base_model_id).third_party_weights
 

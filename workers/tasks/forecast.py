@@ -13,7 +13,7 @@ from core.specs.forecasts import ForecastSpec
 from core.specs.references import references
 from g2l.forecast import Candidate, PastTransfer, SourceForecast, forecast
 from workers.active import ActiveJob, load
-from workers.evidence import evidence
+from workers.evidence import Evidence, evidence
 from workers.products import Made, Product
 
 
@@ -21,12 +21,14 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
     """Measure each source on the target, and regress from the transfers recorded so far."""
     spec, target = job.spec, load(Dataset, job.spec.dataset_id)
     candidates: list[Candidate] = []
+    measured: list[Evidence] = []
     also: list[Callable[[Session], None]] = []
     for model_id in spec.model_ids:
         job.enter("measuring the sources")
         source = load(Model, model_id)
         known, responder = evidence(job, source, target, label_budget=spec.label_budget, seed=0)
-        candidates.append(Candidate(model_id, known.divergence, known.knn_accuracy, source_size(source)))
+        candidates.append(Candidate(model_id, source_size(source), known.figures))
+        measured.append(known)
         also += responder.also
     made = forecast(
         candidates,
@@ -42,8 +44,8 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
         spec=job.stored_spec,
         dataset_id=target.id,
         sources=[
-            _source(candidate, found, made.level, spec.target_accuracy)
-            for candidate, found in zip(candidates, made.sources, strict=True)
+            _source(known, found, made.level, spec.target_accuracy)
+            for known, found in zip(measured, made.sources, strict=True)
         ],
         n_past_transfers=made.n_past_transfers,
         n_past_targets=made.n_past_targets,
@@ -65,7 +67,7 @@ def past_transfers() -> list[PastTransfer]:
     return [
         PastTransfer(
             target_id=target,
-            source=Candidate(source.id, past.divergence, past.knn_accuracy, source_size(source)),
+            source=Candidate(source.id, source_size(source), Evidence.of(past).figures),
             n_classes=len(past.per_class),
             label_budget=past.label_budget,
             accuracy=past.accuracy["value"],
@@ -79,14 +81,14 @@ def source_size(source: Model) -> int | None:
     return source.metrics.get("n_train")
 
 
-def _source(
-    candidate: Candidate, found: SourceForecast, level: float, wanted: float | None
-) -> dict[str, Any]:
+def _source(known: Evidence, found: SourceForecast, level: float, wanted: float | None) -> dict[str, Any]:
     expected = {"value": found.value, "low": found.low, "high": found.high, "level": level}
     answer = {
-        "model_id": candidate.source_id,
-        "divergence": candidate.divergence,
-        "knn_accuracy": candidate.knn,
+        "model_id": found.source_id,
+        "divergence": known.divergence,
+        "knn_accuracy": known.knn_accuracy,
+        "scores": known.scores,
+        "divergences": known.divergences,
         "expected_accuracy": expected,
         "rank": found.rank,
     }
