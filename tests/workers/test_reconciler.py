@@ -44,7 +44,7 @@ def promised() -> list[str]:
 
 
 def drain() -> None:
-    with redis.Redis.from_url(queue._redis_url()) as client:
+    with redis.Redis.from_url(queue.redis_url(get_settings())) as client:
         client.flushdb()
 
 
