@@ -116,7 +116,8 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
         augmentation: how training images are moved, see `augment`.
         validation_share: of the images, held out; at most `MOST_HELD_OUT`, none of fewer than
             `FEWEST_TO_HOLD_OUT`.
-        groups: (N,) group ids; images of one group are all trained on or all held out. None: each is its own.
+        groups: (N,) a number for the group of each image, 0 without one; images of one group are all
+            trained on or all held out. None: no image has one.
         patience: epochs without a better held-out loss after which training stops and goes back to the best
             epoch; None trains to the end. Of no effect where nothing is held out.
         init: folder of a model whose body is trained on instead of a random one.
@@ -142,7 +143,7 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
         aim = objective(aim, heads=heads, n_classes=n_classes)
     if len(aim) != len(images):
         raise TargetError(f"got {len(aim)} targets for {len(images)} images", field="targets")
-    train, held_out = _split(aim.usable(), validation_share, groups, seed=seed)
+    train, held_out = split(aim.usable(), validation_share, groups, seed=seed)
     if init is None:
         side = image_size or images.shape[1]
         preprocessing = fit_preprocessing(images, image_size=side)
@@ -180,19 +181,30 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
     )
 
 
-def _split(
+def split(
     usable: Indices, share: float, groups: npt.NDArray[np.integer] | None, *, seed: int
 ) -> tuple[Indices, Indices]:
-    """The images to train on and those held out, by seed; whole groups where there are groups."""
+    """The images to train on, and those held out.
+
+    Args:
+        usable: (N,) indices of images that have a target.
+        share: of them to hold out; at most `MOST_HELD_OUT`, none of fewer than `FEWEST_TO_HOLD_OUT`.
+        groups: a number for the group of every image, 0 without one; groups are whole on one side, and one
+            at least is trained on.
+        seed: decides which.
+
+    Returns:
+        two arrays of ascending indices.
+    """
     if len(usable) < 2:
         raise TooFewImagesError(f"{len(usable)} images have a target; training needs at least 2")
     usable = numpy_generator(seed, 4).permutation(usable)
     wanted = min(int(len(usable) * share), MOST_HELD_OUT) if len(usable) >= FEWEST_TO_HOLD_OUT else 0
     if groups is None or wanted == 0:
         return np.sort(usable[wanted:]), np.sort(usable[:wanted])
-    _, first, group, sizes = np.unique(
-        groups[usable], return_index=True, return_inverse=True, return_counts=True
-    )
+    _, named = np.unique(groups[usable], return_inverse=True)
+    own = np.where(groups[usable] == 0, len(usable) + np.arange(len(usable)), named)
+    _, first, group, sizes = np.unique(own, return_index=True, return_inverse=True, return_counts=True)
     order = np.argsort(first)  # by seed, since the images are
     ends = np.cumsum(sizes[order])[:-1]  # a group stays for training
     n_groups = 1 + int(np.abs(ends - wanted).argmin()) if len(ends) else 0

@@ -40,6 +40,7 @@ UPDATE {table} SET spec = jsonb_set(
     {older}, '{{{where}balanced}}', to_jsonb(spec #>> '{{{where}balance}}' <> 'none'))
 WHERE spec #> '{{{where}balance}}' IS NOT NULL AND {which}
 """
+_NO_BALANCE = "UPDATE {table} SET spec = spec - 'balance' WHERE spec ? 'balance'"
 _TRAININGS = [("jobs", "", "kind = 'model'"), ("models", "", "role = 'source'")]
 _TRAININGS += [("jobs", "model,", "kind = 'pipeline'")]
 _NEWER = ["balance", "init_model_id", "validation_share", "patience", "human_labels", "labeling_ids"]
@@ -100,7 +101,7 @@ def downgrade() -> None:
         older = "spec" + "".join(f" #- '{{{where}{name}}}'" for name in _NEWER)
         op.execute(_BALANCED.format(table=table, where=where, older=older, which=which))
     for table in ("jobs", "transfers", "models"):  # what is left are transfers, which had none
-        op.execute(f"UPDATE {table} SET spec = spec - 'balance' WHERE spec ? 'balance'")
+        op.execute(_NO_BALANCE.format(table=table))
     op.execute(_ONE_UPLOAD.format(table="jobs", which="kind = 'dataset' AND"))
     op.execute(_ONE_UPLOAD.format(table="datasets", which=""))
     op.execute("UPDATE transfers SET seconds = coalesce(seconds, 0)")

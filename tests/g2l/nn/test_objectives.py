@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from g2l.nn.objectives import TargetError, objective
+from g2l.nn.objectives import TargetError, joint, objective
 
 ALL = torch.arange(6)
 
@@ -18,7 +18,8 @@ def test_hard_loss_is_the_cross_entropy(seed: int, n_classes: int) -> None:
     labels = np.random.default_rng(seed).integers(0, n_classes, 6)
     scores = logits(seed, n_classes)
     expected = torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels))
-    assert torch.allclose(objective(labels, n_classes=n_classes).measured(scores, ALL).loss, expected, atol=1e-6)
+    loss = objective(labels, n_classes=n_classes).measured(scores, ALL).loss
+    assert torch.allclose(loss, expected, atol=1e-6)
 
 
 @given(seed=st.integers(0, 2**32 - 1), length=st.integers(1, 3))
@@ -62,6 +63,51 @@ def test_the_loss_of_soft_targets_is_least_at_the_targets() -> None:
     entropy = -(wanted * np.log(wanted)).sum(axis=1).mean()
     assert float(aim.measured(best, ALL).loss) == pytest.approx(entropy, abs=1e-5)
     assert float(aim.measured(best + 0.3 * torch.randn(6, 5), ALL).loss) > entropy
+
+
+def test_several_heads_share_one_classifier_and_their_losses_are_averaged() -> None:
+    rng = np.random.default_rng(0)
+    classes, steps = rng.integers(0, 3, 6), rng.dirichlet(np.ones(4), (6, 2))
+    classes[:2] = -1
+    parts = [objective(classes, n_classes=3), objective(steps, heads="positions"), objective(steps[:, 0])]
+    aim, scores = joint(parts), logits(1, 3 + 8 + 4)
+    assert aim.n_outputs == 15
+    assert [(cut.start, cut.stop) for cut in aim.outputs()] == [(0, 3), (3, 11), (11, 15)]
+    alone = [part.measured(scores[:, cut], ALL) for part, cut in zip(parts, aim.outputs(), strict=True)]
+    together = aim.measured(scores, ALL)
+    assert torch.allclose(together.loss, torch.stack([part.loss for part in alone]).mean())
+    assert together.known.tolist() == [4, 12, 6]
+    assert together.accuracies() == tuple(part.accuracies()[0] for part in alone)
+    assert aim.usable().tolist() == [0, 1, 2, 3, 4, 5]
+    assert aim.groups().tolist() == classes.tolist()
+    with pytest.raises(TargetError, match="targets of \\[5, 6\\] images"):
+        joint([parts[0], objective(classes[:5])])
+
+
+def test_a_weighted_loss_counts_each_class_alike() -> None:
+    labels = np.array([0, 0, 0, 0, 1, 2])
+    aim, scores = objective(labels, n_classes=4).weighted(np.arange(6)), logits(0, 4)
+    each = torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels), reduction="none")
+    expected = (each[:4].mean() + each[4] + each[5]) / 3
+    assert torch.allclose(aim.measured(scores, ALL).loss, expected)
+    assert aim.heads[0].weights is not None
+    assert aim.heads[0].weights[0].tolist() == pytest.approx([0.5, 2, 2, 2])
+    only = objective(labels, n_classes=4).weighted(np.array([0, 4])).heads[0].weights
+    assert only is not None
+    assert only[0].tolist() == [1, 1, 1, 1]  # weights are those of the images that are trained on
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_soft_targets_are_weighted_by_their_mass(seed: int) -> None:
+    labels = np.random.default_rng(seed).integers(0, 3, (6, 2))
+    scores, rows = logits(seed, 6), np.arange(6)
+    hard = objective(labels, heads="positions", n_classes=3).weighted(rows)
+    soft = objective(np.eye(3)[labels], heads="positions").weighted(rows)
+    assert torch.allclose(hard.measured(scores, ALL).loss, soft.measured(scores, ALL).loss, atol=1e-6)
+    faint = np.array([[1 - 1e-9, 1e-9]] * 6)
+    weights = objective(faint).weighted(rows).heads[0].weights
+    assert weights is not None
+    assert float(weights[0, 1] / weights[0, 0]) == pytest.approx(6)  # as if one image had it, not 1e9
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from g2l.nn.objectives import TargetError
-from g2l.nn.pretrain import TooFewImagesError, TrainedHead, pretrain
+from g2l.nn.objectives import TargetError, joint, objective
+from g2l.nn.pretrain import TooFewImagesError, TrainedHead, pretrain, split
 from g2l.nn.training import predict
 from tests.g2l.nn.samples import Labelled, noise, save_random_model
 
@@ -75,6 +75,39 @@ def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
     folder = save_random_model(tmp_path / "model", channels=3, side=16)
     trained = pretrain(noise(6, 16, 1), np.arange(6) % 3, epochs=1, init=folder)
     assert (trained.model.config.num_labels, trained.preprocessing.channels) == (3, 3)
+
+
+def test_two_heads_and_their_accuracies(digits: Labelled) -> None:
+    data = digits.first(900)
+    aim = joint([objective(data.labels % 2, n_classes=2), objective(soft(data.labels))])
+    trained = pretrain(data.images, aim, epochs=EPOCHS, batch_size=32)
+    parity, digit = trained.heads
+    assert (parity.first, parity.n_classes, digit.first, digit.n_classes) == (0, 2, 2, 10)
+    assert (parity.accuracy or 0) > 0.75
+    assert (digit.accuracy or 0) > 0.5
+    assert trained.accuracy == pytest.approx(((parity.accuracy or 0) + (digit.accuracy or 0)) / 2)
+    logits = predict(trained.model, data.images, trained.preprocessing)
+    assert float((logits[:, :2].argmax(dim=1).numpy() == data.labels % 2).mean()) > 0.75
+    assert float((logits[:, 2:].argmax(dim=1).numpy() == data.labels).mean()) > 0.5
+
+
+@pytest.mark.parametrize(("share", "held_out"), [(0.0, 0), (0.25, 25), (0.5, 50)])
+def test_the_share_that_is_held_out(share: float, held_out: int) -> None:
+    images, labels = noise(100, 8, 1), np.arange(100) % 2
+    trained = pretrain(images, labels, epochs=1, validation_share=share, patience=1)
+    assert (trained.n_train, trained.n_held_out) == (100 - held_out, held_out)
+
+
+def test_groups_are_on_one_side() -> None:
+    usable = np.arange(100)
+    groups = np.concatenate([np.repeat(np.arange(1, 13), 6), np.zeros(28)]).astype(np.uint64)
+    for seed in range(5):
+        train, held_out = split(usable, 0.3, groups, seed=seed)
+        assert sorted([*train, *held_out]) == usable.tolist()
+        assert 24 <= len(held_out) <= 36
+        shared = set(groups[train].tolist()) & set(groups[held_out].tolist())
+        assert shared <= {0}  # those without a group stand alone
+    assert len(split(usable, 0.3, np.ones(100, np.uint64), seed=0)[1]) == 0
 
 
 def test_too_few_images_and_foreign_targets_are_refused() -> None:

@@ -12,9 +12,10 @@ from g2l.nn.checkpoints import Checkpoint, CheckpointMismatchError, load_checkpo
 from g2l.nn.images import fit_preprocessing
 from g2l.nn.objectives import objective
 from g2l.nn.recipes import Recipe, Task, epoch_order
-from g2l.nn.training import TrainingDivergedError, fit
+from g2l.nn.records import EpochRecord, kept_epoch
+from g2l.nn.training import TrainingDivergedError, fit, predict
 from g2l.nn.zoo import build
-from tests.g2l.nn.samples import Labelled
+from tests.g2l.nn.samples import Labelled, noise
 
 RECIPE = Recipe(epochs=3, batch_size=32, learning_rate=3e-3, seed=7)
 Weights = dict[str, torch.Tensor]
@@ -108,6 +109,83 @@ def test_a_loss_that_is_not_finite_stops_the_training(digits: Labelled) -> None:
     assert caught.value.field == "learning_rate"
 
 
+def wild(task: Task) -> Task:
+    """Labels that nothing can be learned from: the held-out loss soon rises."""
+    labels = np.random.default_rng(0).integers(0, 10, len(task.images))
+    return replace(task, objective=objective(labels, n_classes=10))
+
+
+def run_with_patience(
+    task: Task, checkpoint: Path | None = None, *, stop_at: int = -1
+) -> tuple[list[EpochRecord], list[EpochRecord], Weights]:
+    """Records, those that were told while it trained, and the weights kept."""
+    recipe = replace(RECIPE, epochs=12, patience=2, learning_rate=1e-2)
+    model = build("resnet-tiny", n_outputs=10, channels=1, image_size=8, seed=recipe.seed)
+    told: list[EpochRecord] = []
+
+    def on_epoch(record: EpochRecord) -> None:
+        told.append(record)
+        if record.epoch == stop_at:
+            raise Stop
+
+    try:
+        records = fit(model, task, recipe, on_epoch=on_epoch, checkpoint=checkpoint)
+    except Stop:
+        records = []
+    return records, told, {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def test_patience_stops_and_goes_back_to_the_best_epoch(digits: Labelled, tmp_path: Path) -> None:
+    task = wild(task_of(digits.first(120)))
+    records, told, weights = run_with_patience(task)
+    best = kept_epoch(records, 2)
+    losses = [record.held_out_loss or 0.0 for record in records]
+    assert losses[best - 1] == min(losses)
+    assert len(records) == best + 2 < 12
+    assert told == records
+    model = build("resnet-tiny", n_outputs=10, channels=1, image_size=8)
+    model.load_state_dict(weights)
+    logits = predict(model, task.images[task.held_out], task.preprocessing)
+    held_out = float(task.objective.measured(logits, torch.from_numpy(task.held_out)).loss)
+    assert held_out == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_patience_survives_a_cut(digits: Labelled, tmp_path: Path) -> None:
+    task, checkpoint = wild(task_of(digits.first(120))), tmp_path / "checkpoint.pt"
+    records, _, weights = run_with_patience(task)
+    cut_at = kept_epoch(records, 2) + 1  # what is best lies in the checkpoint alone by then
+    run_with_patience(task, checkpoint, stop_at=cut_at)
+    again, told, resumed = run_with_patience(task, checkpoint)
+    assert equal(weights, resumed)
+    assert told == again
+    assert [without_speed(record) for record in again] == [without_speed(record) for record in records]
+    finished, _, same = run_with_patience(task, checkpoint)
+    assert finished == again
+    assert equal(weights, same)
+
+
+def without_speed(record: EpochRecord) -> EpochRecord:
+    return replace(record, images_per_second=0.0)
+
+
+def test_a_loss_far_above_guessing_stops_the_training(digits: Labelled) -> None:
+    with pytest.raises(TrainingDivergedError, match=r"where guessing evenly has 2\.3, in epoch 1") as caught:
+        train(task_of(digits.first(120)), replace(RECIPE, learning_rate=10.0))
+    assert caught.value.field == "learning_rate"
+
+
+def test_a_weighted_loss_makes_what_is_rare_as_likely() -> None:
+    """Of classes that cannot be told apart, the mean likelihood is the share that the loss gives them."""
+    images, labels = noise(200, 8, 1), (np.arange(200) % 10 == 0).astype(np.int64)
+    task = Task(images, objective(labels), fit_preprocessing(images), np.arange(200), np.arange(0))
+    likely = {}
+    for balance in ("none", "loss"):
+        model = build("resnet-tiny", n_outputs=2, channels=1, image_size=8)
+        fit(model, task, replace(RECIPE, epochs=4, learning_rate=2e-3, balance=balance))
+        likely[balance] = float(predict(model, images, task.preprocessing).softmax(dim=1)[:, 1].mean())
+    assert likely["none"] < 0.25 < 0.35 < likely["loss"] < 0.65
+
+
 def test_records_tell_what_happened(digits: Labelled) -> None:
     model = build("resnet-tiny", n_outputs=10, channels=1, image_size=8)
     records = fit(model, task_of(digits.first(320)), replace(RECIPE, epochs=4))
@@ -148,3 +226,18 @@ def test_training_on_cuda_learns_and_comes_back(digits: Labelled) -> None:
     records = fit(model, task_of(digits.first(320)), replace(RECIPE, epochs=4))
     assert records[-1].loss < records[0].loss
     assert model.device.type == "cpu"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_float16_trains_with_scaled_gradients_and_resumes(
+    digits: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a card without bfloat16."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    checkpoint, task = tmp_path / "checkpoint.pt", task_of(digits.first(320))
+    model = build("resnet-tiny", n_outputs=10, channels=1, image_size=8)
+    records = fit(model, task, replace(RECIPE, epochs=4), checkpoint=checkpoint)
+    assert records[-1].loss < records[0].loss
+    kept = torch.load(checkpoint, weights_only=True)
+    assert kept["optimizer"]["scaler"]["scale"] > 1
