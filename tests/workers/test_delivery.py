@@ -44,7 +44,7 @@ def test_a_message_for_nothing_is_ignored(service: Service) -> None:
 
 def test_a_flushed_broker_loses_no_job(service: Service) -> None:
     jobs = [submit_dataset(service, folders(2, 4, first=50 + 10 * n)) for n in range(3)]
-    with redis.Redis.from_url(queue._redis_url()) as client:
+    with redis.Redis.from_url(queue.redis_url(get_settings())) as client:
         assert client.llen("cpu") == 3
         client.flushdb()
     service.worker()
