@@ -13,7 +13,7 @@ METHOD: Final[dict[str, tuple[str, str]]] = {
     ),
     "unsupported-archive": (
         "The file is not an archive that can be read",
-        "Send a .zip, .tar, .tar.gz or .npz; a folder of images can be packed with any zip tool.",
+        "Send a .zip, .tar, .tar.gz, .parquet or .npz; a folder of images can be packed with any zip tool.",
     ),
     "broken-archive": (
         "The archive is broken",
@@ -37,6 +37,34 @@ METHOD: Final[dict[str, tuple[str, str]]] = {
         "An .npz holds `images` (N x H x W [x C], uint8 or uint16) or `embeddings` (N x D, floats), "
         "and `labels` (N) if there are any.",
     ),
+    "unknown-column": (
+        "There is no such column",
+        "The detail lists the columns, JSON fields or arrays that are there: name one of them, "
+        "or leave label_by out.",
+    ),
+    "bad-column": (
+        "A column cannot be used",
+        "Classes and groups are integers or texts, embeddings lists of floats of one length: "
+        "name another column, or write this one anew.",
+    ),
+    "multi-label": (
+        "Images with several labels are not supported",
+        "Each image has one class here. Keep one label an image and send the dataset again, "
+        "or send it without labels, as a pool.",
+    ),
+    "mixed-shards": (
+        "The files of a dataset are of several kinds",
+        "Send only tars, or only parquet files, and of these only such with images or with embeddings.",
+    ),
+    "mixed-channels": (
+        "The images have different numbers of channels",
+        "Grey and RGB may be mixed; other bands must be the same in all images. "
+        "Send those of another number as a dataset of their own, or give all the same bands.",
+    ),
+    "dicom-not-installed": (
+        "DICOM cannot be read here",
+        "Install the extra where the workers (and, for thumbnails, the API) run: pip install 'g2l[dicom]'.",
+    ),
     "embeddings-not-finite": (
         "The embeddings are not finite",
         "Remove the rows that hold NaN or infinity; the detail says where the first one is.",
@@ -44,6 +72,20 @@ METHOD: Final[dict[str, tuple[str, str]]] = {
     "channel-mismatch": (
         "The number of channels does not fit",
         "One channel and three are turned into each other; any other mismatch needs other images or model.",
+    ),
+    "no-groups": (
+        "Nothing in the archive has such a group",
+        "`group_by` is \"folder\" (images in CLASS/GROUP/), or the name of a column of a parquet, a field of a "
+        "WebDataset's JSON, or an array of an npz; the detail says what is there.",
+    ),
+    "dataset-mismatch": (
+        "The new items do not fit the dataset",
+        "What `extends` a dataset has its kind, channels (or dimensions) and bits: convert the items, or take "
+        "them in as a dataset of their own.",
+    ),
+    "nothing-new": (
+        "The dataset has all of these items already",
+        "Items are told apart by the SHA-256 of their bytes; send an archive with others in it.",
     ),
     "unlabelled-dataset": (
         "The dataset has no labels",
@@ -102,6 +144,16 @@ METHOD: Final[dict[str, tuple[str, str]]] = {
     "not-an-embedder": (
         "This is no embedder",
         "Its files are of another version or damaged: fit it again by making the anchor set anew.",
+    ),
+    "not-an-onnx-file": (
+        "This is no ONNX network",
+        "Export the network with torch.onnx.export or a like tool, and send the .onnx file whole.",
+    ),
+    "unsuitable-network": (
+        "The network cannot embed images",
+        "An ONNX network needs one float32 input of images, with a fixed number of channels, and one output: a "
+        "vector, a map or tokens. Its weights lie inside the file (save_as_external_data=False), its operators "
+        "are standard ones, and an image's response is the same in every run; the detail says what is amiss.",
     ),
     "bad-targets": (
         "The training targets cannot be used",

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from g2l.known_classes import KnownClasses
+
 FILE = "labels.parquet"
 _NAMES = pa.list_(pa.string())
 _ROWS_AT_ONCE = 16_384
@@ -69,6 +71,37 @@ def write_labels(path: Path, labels: Labels) -> None:
         for start in range(0, len(labels.class_ids), _ROWS_AT_ONCE):
             rows = slice(start, min(start + _ROWS_AT_ONCE, len(labels.class_ids)))
             writer.write_table(pa.table(_columns(labels, rows), schema=schema))
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What labels are made of, without the labels.
+
+    Attributes:
+        classes: C label names by class id.
+        names: the K anchors' names.
+        length: L.
+    """
+
+    classes: Sequence[str]
+    names: Sequence[str]
+    length: int
+
+
+def read_outline(path: Path) -> Outline:
+    """Read the file's head alone."""
+    about = json.loads(pq.read_schema(path).metadata[b"g2l"])
+    return Outline(about["classes"], about["names"], about["length"])
+
+
+def read_classes(path: Path) -> KnownClasses:
+    """The classes of labels in which each has an item, to label further items with."""
+    about = read_outline(path)
+    table = pq.read_table(path, columns=["class_id", "anchors", "full"])
+    anchors, full = (_indices(table[name], about.names, about.length) for name in ("anchors", "full"))
+    return KnownClasses.of(
+        about.classes, table["class_id"].to_numpy().astype(np.int64), anchors=anchors, full=full
+    )
 
 
 def read_labels(path: Path) -> Labels:

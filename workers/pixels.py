@@ -45,6 +45,21 @@ def images_of(job: ActiveJob[Any], dataset: Dataset, size: int, channels: int | 
         return _mapped(path)
 
 
+def images_from(job: ActiveJob[Any], dataset: Dataset, size: int, first: int) -> Images:
+    """The images from one on; those before it, which an older version has, are not decoded for that."""
+    whole = _cached(job.store, dataset, f"{size}x{dataset.channels}")
+    if first == 0 or whole.exists():
+        images: Images = images_of(job, dataset, size)[first:]
+        return images
+    path = _cached(job.store, dataset, f"{size}x{dataset.channels}-from-{first}")
+    with _alone(path):
+        if not path.exists():
+            new, on_progress = np.arange(first, dataset.n_items), job.counting("decoding", "images")
+            pack = open_pack(job.store, dataset)
+            pack.resized(size, dataset.channels, new, out=path, on_progress=on_progress)
+        return _mapped(path)
+
+
 def evenly(n: int, most: int) -> Indices:
     """At most so many of n items, evenly spaced."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))

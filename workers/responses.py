@@ -14,7 +14,7 @@ from core.artifacts import Published
 from core.db.resources import Dataset, Responses
 from core.db.session import transaction
 from workers import pixels
-from workers.active import ActiveJob
+from workers.active import ActiveJob, load
 from workers.embedders import Embedding
 
 FILE = "responses.npy"
@@ -58,27 +58,46 @@ class Responder:
         return kept
 
     def _compute(self, dataset: Dataset) -> Published:
-        items = self._items(dataset)
+        older = self._older(dataset)
+        n_known = 0 if older is None else len(older)
+        items = self._items(dataset, n_known)
         network, on_progress = self.embedding.network, self._job.counting("embedding", "images")
         with self._job.staging() as folder:
             made = folder / "responses"
             made.mkdir()
             matrix = np.lib.format.open_memmap(
-                made / FILE, mode="w+", dtype=np.float32, shape=(len(items), network.dim)
+                made / FILE, mode="w+", dtype=np.float32, shape=(dataset.n_items, network.dim)
             )
+            if older is not None:
+                matrix[:n_known] = older
             for start in range(0, len(items), EMBEDDED_AT_ONCE):
                 part = items[start : start + EMBEDDED_AT_ONCE]
-                matrix[start : start + len(part)] = network.embed(part)
+                matrix[n_known + start : n_known + start + len(part)] = network.embed(part)
                 on_progress(start + len(part), len(items))
             matrix.flush()
             published = self._job.store.publish(made)
         self.also.append(lambda session: _keep(session, dataset.id, self.embedding.id, published))
         return published
 
-    def _items(self, dataset: Dataset) -> NDArray[Any]:
+    def _older(self, dataset: Dataset) -> Matrix | None:
+        """The responses that an older version has of its items, which come first here."""
+        parent_id = dataset.parent_id
+        while parent_id is not None:
+            parent = load(Dataset, parent_id)
+            if self._side(parent) != self._side(dataset):  # decoded to another size
+                return None
+            with transaction() as session:
+                row = session.get(Responses, (parent_id, self.embedding.id))
+            if row is not None:
+                older: Matrix = np.load(self._job.store.path(row.artifact) / FILE, mmap_mode="r")
+                return older
+            parent_id = parent.parent_id
+        return None
+
+    def _items(self, dataset: Dataset, first: int) -> NDArray[Any]:
         if dataset.kind == "embeddings":
-            return pixels.open_pack(self._job.store, dataset).embeddings()
-        return pixels.images_of(self._job, dataset, self._side(dataset))
+            return pixels.open_pack(self._job.store, dataset).embeddings()[first:]
+        return pixels.images_from(self._job, dataset, self._side(dataset), first)
 
     def _side(self, dataset: Dataset) -> int:
         size = self.embedding.network.image_size

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import TypeAdapter
 
-from app import bodies, paging, problems, resources, uploads
+from app import bodies, dataset_labels, paging, problems, resources, uploads
 from app.checks.datasets import understood
 from app.checks.files import check_files
 from app.checks.uris import check_uri
@@ -16,6 +16,7 @@ from app.schemas.jobs import JobOut
 from app.submitting import submitted
 from core.artifacts import Store
 from core.db.resources import Dataset
+from core.db.session import transaction
 from core.settings import get_settings
 from core.specs.datasets import MAX_FILES, DatasetOptions, DatasetSpec, DatasetUriSpec
 
@@ -67,10 +68,21 @@ def list_datasets(
     return resources.render_page(rows, query, DatasetOut.model_validate, request=request, response=response)
 
 
-@router.get("/{dataset_id}", responses=problems.documented("not-found"))
-def get_dataset(dataset_id: str, db: ReadDb) -> DatasetOut:
-    """What a dataset holds."""
-    return DatasetOut.model_validate(resources.get(db, Dataset, dataset_id))
+@router.get("/{dataset_id}", responses=problems.documented("not-found", "no-responses"))
+def get_dataset(
+    dataset_id: str,
+    anchor_set_id: Annotated[
+        paging.Text | None, Query(description="Adds the dataset's `pseudo_label` under this anchor set.")
+    ] = None,
+) -> DatasetOut:
+    """What a dataset holds, and what it is like."""
+    with transaction() as session:  # not held while a label is made
+        row = resources.get(session, Dataset, dataset_id)
+        known = None if anchor_set_id is None else dataset_labels.evidence(session, row, anchor_set_id)
+    answer = DatasetOut.model_validate(row)
+    if known is not None:
+        answer.pseudo_label = dataset_labels.pseudo_label(known)
+    return answer
 
 
 @router.delete("/{dataset_id}", status_code=204, responses=problems.documented("not-found", "in-use"))

@@ -17,7 +17,7 @@ from g2l.data.pixels import encode_png, encode_thumbnail
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 THUMBNAIL = 128  # pixels
 MOST_LABELINGS = 20
-_COLUMNS = ["path", "label", "split", "height", "width"]
+_COLUMNS = ["path", "label", "split", "group", "height", "width"]
 
 
 class ItemsQuery(paging.PageQuery):

@@ -7,7 +7,7 @@ from starlette.responses import StreamingResponse
 
 from app import downloads, labels, paging, problems, resources
 from app.accepting import accepted, submit
-from app.checks.labelings import check_labeling
+from app.checks.labelings import understood
 from app.database import ReadDb, WriteDb
 from app.keyed_requests import IdempotentRequest
 from app.schemas.jobs import JobOut
@@ -32,8 +32,7 @@ class LabelingsQuery(paging.PageQuery):
 )
 def create_labeling(body: LabelingSpec, keyed: IdempotentRequest, db: WriteDb) -> Response:
     """Give every item of a dataset a pseudo-label; answers with the job that does it."""
-    check_labeling(db, body)
-    return accepted(db, keyed, submit(db, "labeling", body))
+    return accepted(db, keyed, submit(db, "labeling", understood(db, body)))
 
 
 @router.get("")

@@ -2,21 +2,24 @@
 
 from sqlalchemy.orm import Session
 
-from app.checks.compatibility import embedder_mismatch, require_embeddable
+from app.checks.class_rules import with_rule_of
+from app.checks.compatibility import embedder_mismatch, located_parts, require_embeddable
 from app.checks.inputs import Inputs, load, locked
 from core.db.resources import Dataset, Embedder, Model
 from core.specs.labelings import GeometryLabelingSpec, KMeansLabelingSpec, ShuffledLabelingSpec
 
+AnySpec = GeometryLabelingSpec | KMeansLabelingSpec | ShuffledLabelingSpec
 
-def check_labeling(
-    db: Session, spec: GeometryLabelingSpec | KMeansLabelingSpec | ShuffledLabelingSpec
-) -> None:
-    """Refuse what would fail.
+
+def understood(db: Session, spec: AnySpec) -> AnySpec:
+    """The spec, with the rule of the labeling whose classes it takes, if any; refuses what would fail.
 
     Raises:
         InvalidRequestError: with a pointer for each mistake.
     """
     inputs = load(db, spec)
+    if not isinstance(spec, ShuffledLabelingSpec) and spec.classes_of is not None:
+        spec = with_rule_of(inputs, spec, inputs.labeling(spec.classes_of))
     if isinstance(spec, GeometryLabelingSpec):
         anchors = inputs.anchor_set(spec.anchor_set_id)
         check_length(inputs, "length", spec.length, k=anchors.k)
@@ -27,9 +30,18 @@ def check_labeling(
             embedder_id=anchors.embedder_id,
             dataset=inputs.dataset(spec.dataset_id),
         )
-    elif isinstance(spec, KMeansLabelingSpec):
+    elif isinstance(spec, KMeansLabelingSpec) and spec.classes_of is None:
         _check_k_means(inputs, spec)
+    elif isinstance(spec, KMeansLabelingSpec):
+        check_anchor_space(
+            db,
+            inputs,
+            "classes_of",
+            embedder_id=inputs.labeling(spec.classes_of or "").embedder_id,
+            dataset=inputs.dataset(spec.dataset_id),
+        )
     inputs.finish()
+    return spec
 
 
 def check_length(inputs: Inputs, where: str, length: int, *, k: int) -> None:
@@ -53,15 +65,16 @@ def check_anchor_space(
 
 def _check_k_means(inputs: Inputs, spec: KMeansLabelingSpec) -> None:
     dataset = inputs.dataset(spec.dataset_id)
-    if spec.n_classes > dataset.n_items:
+    if spec.n_classes is not None and spec.n_classes > dataset.n_items:
         inputs.refuse(
             "n_classes",
             f"{dataset.id} has {dataset.n_items:,} items, and n_classes may not be larger.",
         )
-    if spec.embedder == "anchor-network":
+    unfit = [where for where, part in located_parts("embedder", spec.embedder) if part == "anchor-network"]
+    for where in unfit:
         inputs.refuse(
-            "embedder",
+            where,
             "anchor-network needs anchors to be trained on; give the `emb_…` of an anchor set, or another.",
         )
-    else:
+    if not unfit:
         require_embeddable(inputs, "embedder", spec.embedder, datasets=[dataset])

@@ -2,7 +2,8 @@
 
 from sqlalchemy.orm import Session
 
-from app.checks.compatibility import channel_mismatch, require_images
+from app import downloads
+from app.checks.compatibility import require_images, source_mismatch
 from app.checks.inputs import Inputs, load
 from app.checks.models import require_classes
 from app.checks.starts import check_image_size
@@ -10,6 +11,8 @@ from core.db.resources import Dataset
 from core.specs.forecasts import ForecastSpec
 from core.specs.models import DEFAULT_ARCHITECTURE
 from core.specs.transfers import TransferSpec
+from g2l.data.pack import Pack
+from g2l.errors import G2LError
 
 
 def check_transfer(db: Session, spec: TransferSpec) -> None:
@@ -38,6 +41,16 @@ def check_target(inputs: Inputs, where: str, dataset: Dataset) -> None:
     """A labelled dataset of images whose classes can be split."""
     if require_images(inputs, where, dataset):
         require_classes(inputs, where, dataset, smallest=2)
+        if dataset.n_groups is not None and not dataset.splits["test"]:
+            _require_split(inputs, where, dataset)
+
+
+def _require_split(inputs: Inputs, where: str, dataset: Dataset) -> None:
+    """Both sides of a split that keeps groups whole, where taking in the dataset found none."""
+    try:
+        Pack(downloads.folder(dataset.artifact)).target_split()
+    except G2LError as error:
+        inputs.refuse(where, f"Of {dataset.id}: {error}.")
 
 
 def check_forecast(db: Session, spec: ForecastSpec) -> None:
@@ -53,7 +66,7 @@ def check_forecast(db: Session, spec: ForecastSpec) -> None:
             where = f"model_ids/{index}"
             if spec.model_ids.index(model_id) != index:
                 inputs.refuse(where, f"{model_id} is there already; name each source once.")
-            elif reason := channel_mismatch(model_id, inputs.model(model_id).channels, dataset):
+            elif reason := source_mismatch(inputs.model(model_id), dataset):
                 inputs.refuse(where, reason)
     inputs.finish()
 
@@ -62,5 +75,5 @@ def _check_source(inputs: Inputs, spec: TransferSpec, dataset: Dataset) -> None:
     model = inputs.model(spec.model_id or "")
     if spec.arch is not None and spec.arch != model.arch:
         inputs.refuse("arch", f"{model.id} is a {model.arch}; leave arch out, or name that; got {spec.arch}.")
-    if reason := channel_mismatch(model.id, model.channels, dataset):
+    if reason := source_mismatch(model, dataset):
         inputs.refuse("model_id", reason)

@@ -35,6 +35,22 @@ class ImageSizeOut(BaseModel):
     max: int
 
 
+class AnchorDistanceOut(BaseModel):
+    """How far a dataset is from an anchor: the energy distance, squared units of unit-norm responses."""
+
+    name: str
+    squared_distance: float
+
+
+class DatasetLabelOut(BaseModel):
+    """What a dataset is like: the anchors that together explain it, nearest first in `anchors`."""
+
+    anchor_set_id: str
+    label: str
+    margin: float
+    anchors: list[AnchorDistanceOut]
+
+
 class DatasetOut(BaseModel):
     """Images or embeddings, packed."""
 
@@ -43,8 +59,12 @@ class DatasetOut(BaseModel):
     id: str
     name: str
     kind: Literal["images", "embeddings"]
+    version: int
+    parent_id: str | None
     n_items: int
+    n_groups: int | None
     n_rejected: int
+    n_duplicates: int
     rejected: list[RejectedOut]
     classes: list[ClassOut]
     splits: SplitsOut
@@ -56,6 +76,7 @@ class DatasetOut(BaseModel):
     created_at: datetime
     job_id: str
     spec: dict[str, Any]
+    pseudo_label: DatasetLabelOut | None = None
 
 
 class PseudoLabelOut(BaseModel):
@@ -72,6 +93,7 @@ class ItemOut(BaseModel):
     path: str
     label: str | None
     split: str | None
+    group: str | None = None
     width: int | None
     height: int | None
     pseudo_labels: list[PseudoLabelOut]

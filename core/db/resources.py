@@ -41,6 +41,7 @@ class Dataset(Resource, Base):
     kind: Mapped[str] = mapped_column(String(20))  # images | embeddings
     n_items: Mapped[int]
     n_rejected: Mapped[int]
+    n_duplicates: Mapped[int] = mapped_column(server_default="0")  # of the rejected, what the parent has
     rejected: Mapped[list[dict[str, str]]] = mapped_column(JSONB)
     classes: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     splits: Mapped[Json]
@@ -116,7 +117,7 @@ class Model(Resource, Base):
     __tablename__ = "models"
     __table_args__ = (Index("ix_models_name_revision", "name", "revision", unique=True),)
 
-    role: Mapped[str] = mapped_column(String(20), index=True)  # source | base | imported
+    role: Mapped[str] = mapped_column(String(20), index=True)  # source | base | imported | embedder
     revision: Mapped[int]  # counts models of one name, from 1
     arch: Mapped[str] = mapped_column(String(60), index=True)
     image_size: Mapped[int]

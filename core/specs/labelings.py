@@ -1,10 +1,10 @@
 """Labelings: a pseudo-label for every item of a dataset, by geometry or by a control."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, TypeAdapter
+from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
-from core.specs.base import Length, Name, Prefer, Seed, Spec
+from core.specs.base import EmbedderChoice, Length, Name, Prefer, Seed, Spec
 
 ClassCount = Annotated[int, Field(ge=2, le=100_000)]
 
@@ -23,22 +23,30 @@ class GeometryOptions(Spec):
 
 
 class GeometryLabelingSpec(GeometryOptions):
-    """A labeling by geometry."""
+    """A labeling by geometry; with `classes_of` under the class ids of a labeling made before."""
 
     method: Literal["geometry"] = "geometry"
     dataset_id: str
     anchor_set_id: str
+    classes_of: str | None = None
 
 
 class KMeansLabelingSpec(Spec):
-    """The control of ClusterFit: k-means ids of the same responses."""
+    """The control of ClusterFit: k-means ids of the same responses; with `classes_of`, of kept clusters."""
 
     method: Literal["k-means"]
     name: Name | None = None
     dataset_id: str
-    embedder: str = "patch-kmeans"
-    n_classes: ClassCount
+    embedder: EmbedderChoice = "patch-kmeans"
+    n_classes: ClassCount | None = None
     seed: Seed = 0
+    classes_of: str | None = None
+
+    @model_validator(mode="after")
+    def _says_how_many(self) -> Self:
+        if self.n_classes is None and self.classes_of is None:
+            raise ValueError("give n_classes, or classes_of: a k-means labeling whose clusters are kept")
+        return self
 
 
 class ShuffledLabelingSpec(Spec):

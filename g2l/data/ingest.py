@@ -32,6 +32,13 @@ class NoImagesError(G2LError):
     title: ClassVar[str] = "The archive holds no images"
 
 
+class MixedChannelsError(G2LError):
+    """Images of numbers of channels that cannot be one dataset."""
+
+    code: ClassVar[str] = "mixed-channels"
+    title: ClassVar[str] = "The images have different numbers of channels"
+
+
 @dataclass(frozen=True, slots=True)
 class _Accepted:
     entry: Entry
@@ -58,12 +65,22 @@ class Tally:
         if older.image_size is not None:
             self.shortest, self.longest = older.image_size["min"], older.image_size["max"]
 
-    def accept(self, facts: ImageFacts) -> None:
-        """Count an image."""
+    def accept(self, path: str, facts: ImageFacts) -> None:
+        """Count an image.
+
+        Raises:
+            MixedChannelsError: it has other channels than those before it, and not both are grey or RGB.
+        """
+        if self.n_items and self.channels != facts.channels and not {self.channels, facts.channels} <= {1, 3}:
+            raise MixedChannelsError(
+                f"'{path}' has {facts.channels} channels, and the images before it have {self.channels}; only "
+                "grey and RGB images may be mixed: send the others as a dataset of their own",
+                field="file",
+            )
         self.n_items += 1
         self.shortest = min(self.shortest, facts.height, facts.width)
         self.longest = max(self.longest, facts.height, facts.width)
-        self.channels = max(self.channels, facts.channels)  # files are grey or RGB; arrays are all alike
+        self.channels = max(self.channels, facts.channels)
         self.dtype = max(self.dtype, facts.dtype, key=len)
 
     def reject(self, rejected: Rejected) -> None:
@@ -146,7 +163,7 @@ def pack_images(
                     if extends is not None:
                         extends.require_like(item.entry.path, item.facts.channels, item.facts.dtype)
                     file.write(item.entry.data)
-                    tally.accept(item.facts)
+                    tally.accept(item.entry.path, item.facts)
                     index.add(_row(item, offset, version))
                     offset += len(item.entry.data)
             on_progress(archive.position, archive.size)
@@ -159,7 +176,7 @@ def pack_images(
             folder_groups=group_by == FOLDER,
             before=() if extends is None else extends.rows(),
         )
-    require_groups(group_by, counts)
+    require_groups(group_by, counts, extends)
     on_progress(archive.size, archive.size)
     image_size = ImageSize(min=tally.shortest, max=tally.longest)
     return tally.summary("images", counts, image_size=image_size, version=version)
@@ -203,7 +220,7 @@ def _row(item: _Accepted, offset: int, version: int) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def require_groups(group_by: str | None, counts: IndexCounts) -> None:
+def require_groups(group_by: str | None, counts: IndexCounts, extends: Extension | None) -> None:
     """Raise NoGroupsError where groups were asked for, and no new item has one."""
     if group_by is None or counts.n_grouped:
         return
@@ -212,7 +229,10 @@ def require_groups(group_by: str | None, counts: IndexCounts) -> None:
         if group_by == FOLDER
         else "it is empty for every item"
     )
-    raise NoGroupsError(f"group_by = {group_by!r}: {where}, or leave group_by out", field="group_by")
+    cure = "or leave group_by out"
+    if extends is not None and extends.summary.n_groups is not None:
+        cure = "since the dataset that is extended has groups, or name another group_by"
+    raise NoGroupsError(f"group_by = {group_by!r}: {where}, {cure}", field="group_by")
 
 
 def nothing_new(n_duplicates: int) -> NothingNewError:

@@ -61,7 +61,7 @@ def pack_embeddings(
         file.flush()
         os.fsync(file.fileno())
         counts = index.finish(None, before=() if extends is None else extends.rows())
-    require_groups(group_by, counts)
+    require_groups(group_by, counts, extends)
     tally.channels, tally.dtype = archive.dim, "float32"
     return tally.summary("embeddings", counts, image_size=None, version=version)
 

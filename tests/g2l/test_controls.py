@@ -1,13 +1,20 @@
 """Control labels: k-means ids and shuffled ones."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from g2l.anchors import TooFewDistinctImagesError
-from g2l.controls import k_means_labels, shuffled_labels
+from g2l.controls import fit_k_means, load_k_means, shuffled_labels
 from g2l.metrics import DegenerateResponsesError
+
+
+def k_means_labels(responses: NDArray[np.float64], n_classes: int, seed: int = 0) -> NDArray[np.int64]:
+    return fit_k_means(responses, n_classes, seed).ids(responses)
 
 
 def test_k_means_labels_find_separate_groups() -> None:
@@ -55,3 +62,13 @@ def test_shuffling_keeps_the_histogram(seed: int) -> None:
     assert np.array_equal(np.bincount(shuffled), np.bincount(ids))
     assert not np.array_equal(shuffled, ids)
     assert np.array_equal(shuffled, shuffled_labels(ids, seed))
+
+
+def test_kept_clusters_label_further_images(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    responses = rng.normal(size=(200, 6))
+    fitted = fit_k_means(responses, 7)
+    fitted.save(tmp_path / "clusters.npz")
+    kept = load_k_means(tmp_path / "clusters.npz")
+    assert np.array_equal(kept.ids(responses), fitted.ids(responses))
+    assert np.array_equal(kept.ids(responses[3:9]), fitted.ids(responses)[3:9])

@@ -1,22 +1,24 @@
 """The labeling job: responses and anchors in, pseudo-labels out; or a control."""
 
 import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.db.resources import AnchorSet, Dataset, Labeling
 from core.ids import new_id
 from core.specs.labelings import GeometryLabelingSpec, KMeansLabelingSpec, ShuffledLabelingSpec
 from g2l import anchors as anchor_sets
 from g2l import labeling as method
-from g2l.controls import k_means_labels, shuffled_labels
+from g2l.controls import KMEANS_FILE, fit_k_means, load_k_means, shuffled_labels
 from workers import labels, pixels
 from workers.active import ActiveJob, load
-from workers.embedders import embedding_for, embedding_of
 from workers.products import Made, Product
 from workers.responses import Matrix, Responder
+from workers.side_by_side import responder_for, responder_of
 from workers.tasks.anchor_set import FILE as ANCHORS_FILE
 
 MIRRORED_IMAGES = 1000
@@ -37,8 +39,9 @@ def _geometry(job: ActiveJob[GeometryLabelingSpec], started: float) -> Product:
     spec = job.spec
     anchor_row, dataset = load(AnchorSet, spec.anchor_set_id), load(Dataset, spec.dataset_id)
     anchors = anchor_sets.load_anchor_set(job.store.path(anchor_row.artifact) / ANCHORS_FILE)
-    responder = Responder(job, embedding_of(job, anchor_row.embedder_id))
+    responder = responder_of(job, anchor_row.embedder_id)
     responses = responder.of(dataset)
+    older = _first_of(spec.classes_of)
     made = method.label(
         responses,
         anchors,
@@ -48,19 +51,15 @@ def _geometry(job: ActiveJob[GeometryLabelingSpec], started: float) -> Product:
         ordered=spec.ordered,
         min_class_size=spec.min_class_size,
         max_classes=spec.max_classes,
+        known=None if older is None else labels.read_classes(job.store.path(older.artifact) / labels.FILE),
         on_progress=job.counting("labeling", "images"),
     )
-    soft = None
+    soft, temperature = None, spec.temperature or (older and older.report.get("temperature"))
     if len(responses) * spec.length * anchor_row.k <= SOFT_ENTRIES:
         job.enter("soft targets")
-        soft = method.soft_targets(
-            responses,
-            anchors,
-            length=spec.length,
-            prefer=spec.prefer,
-            project=spec.project,
-            temperature=spec.temperature,
-        )
+        growth: Any = {"length": spec.length, "prefer": spec.prefer, "project": spec.project}
+        temperature = temperature or method.step_temperatures(responses, anchors, **growth)
+        soft = method.soft_targets(responses, anchors, temperature=temperature, **growth)
     kept = labels.Labels(
         paths=pixels.open_pack(job.store, dataset).paths.to_pylist(),
         classes=made.classes,
@@ -77,6 +76,8 @@ def _geometry(job: ActiveJob[GeometryLabelingSpec], started: float) -> Product:
         "bits_per_position": list(made.bits_per_position),
         "mirror_agreement": _mirror_agreement(spec, responder, dataset, anchors),
         "negative_share": made.negative_share,
+        "temperature": temperature,
+        "unmatched_share": None if older is None else made.unmatched_share,
         "warnings": list(made.warnings),
     }
     row = Labeling(
@@ -86,6 +87,15 @@ def _geometry(job: ActiveJob[GeometryLabelingSpec], started: float) -> Product:
         margin_quantiles=made.margin_quantiles,
     )
     return _publish(job, row, kept, dataset=dataset, responder=responder, figures=figures, started=started)
+
+
+def _first_of(labeling_id: str | None) -> Labeling | None:
+    """The labeling that classes come from: the one named, or the one that it took its own from."""
+    labeling = None
+    while labeling_id is not None:
+        labeling = load(Labeling, labeling_id)
+        labeling_id = labeling.spec.get("classes_of")
+    return labeling
 
 
 def _mirror_agreement(
@@ -112,12 +122,30 @@ def _mirror_agreement(
 
 
 def _k_means(job: ActiveJob[KMeansLabelingSpec], started: float) -> Product:
-    spec, dataset = job.spec, load(Dataset, job.spec.dataset_id)
-    responder = Responder(job, embedding_for(job, spec.embedder, [dataset], seed=spec.seed))
+    spec, dataset, older = job.spec, load(Dataset, job.spec.dataset_id), _first_of(job.spec.classes_of)
+    if older is None:
+        responder = responder_for(job, spec.embedder, [dataset], seed=spec.seed)
+    else:
+        responder = responder_of(job, older.embedder_id)
     responses = responder.of(dataset)
     job.enter("clustering")
-    ids = k_means_labels(responses, spec.n_classes, spec.seed)
-    names = [f"cluster_{number}" for number in range(spec.n_classes)]
+    if older is None:
+        clusters, peers = fit_k_means(responses, spec.n_classes or 0, spec.seed), None
+    else:
+        folder = job.store.path(older.artifact)
+        clusters, peers = load_k_means(folder / KMEANS_FILE), _kept_peers(folder)
+    ids = clusters.ids(responses)
+    names = [f"cluster_{number}" for number in range(len(clusters.centres))]
+    soft, temperature, beside = None, None, {KMEANS_FILE: clusters.save}
+    if len(responses) * len(names) <= SOFT_ENTRIES and (older is None or peers is not None):
+        if peers is None:
+            groups = {name: responses[ids == number] for number, name in enumerate(names)}
+            peers = anchor_sets.fit_anchors(groups, seed=spec.seed)
+        growth: Any = {"length": 1, "prefer": "near"}  # over the clusters' means: what soft labels must beat
+        temperature = older.report.get("temperature") if older is not None else None
+        temperature = temperature or method.step_temperatures(responses, peers, **growth)
+        soft = method.soft_targets(responses, peers, temperature=temperature, **growth)
+        beside[ANCHORS_FILE] = peers.save
     chosen = ids[:, None]
     kept = labels.Labels(
         paths=pixels.open_pack(job.store, dataset).paths.to_pylist(),
@@ -128,20 +156,25 @@ def _k_means(job: ActiveJob[KMeansLabelingSpec], started: float) -> Product:
         full=chosen,
         log_content=None,
         margin=None,
-        soft=_soft_k_means(responses, ids, names, seed=spec.seed),
+        soft=soft,
     )
     row = Labeling(method="k-means", anchor_set_id=None, degenerate_share=0.0, margin_quantiles=None)
-    return _publish(job, row, kept, dataset=dataset, responder=responder, figures={}, started=started)
+    return _publish(
+        job,
+        row,
+        kept,
+        dataset=dataset,
+        responder=responder,
+        figures={"temperature": temperature},
+        started=started,
+        beside=beside,
+    )
 
 
-def _soft_k_means(
-    responses: Matrix, ids: NDArray[np.int64], names: list[str], *, seed: int
-) -> NDArray[np.float32] | None:
-    """Soft targets of length 1 over the clusters' means: the fair peer of soft pseudo-labels."""
-    if len(responses) * len(names) > SOFT_ENTRIES:
-        return None
-    groups = {name: responses[ids == number] for number, name in enumerate(names)}
-    return method.soft_targets(responses, anchor_sets.fit_anchors(groups, seed=seed), length=1, prefer="near")
+def _kept_peers(folder: Path) -> anchor_sets.AnchorSet | None:
+    """The clusters' means that a k-means labeling has kept, where it has soft targets."""
+    path = folder / ANCHORS_FILE
+    return anchor_sets.load_anchor_set(path) if path.exists() else None
 
 
 def _shuffled(job: ActiveJob[ShuffledLabelingSpec], started: float) -> Product:
@@ -179,11 +212,15 @@ def _publish(
     responder: Responder | None,
     figures: dict[str, Any],
     started: float,
+    beside: Mapping[str, Callable[[Path], None]] = MappingProxyType({}),
 ) -> Product:
+    """Write the labels, and with `beside` further files of the artifact; sum them up in the row."""
     job.enter("saving")
     with job.staging() as folder:
         (folder / "labels").mkdir()
         labels.write_labels(folder / "labels" / labels.FILE, kept)
+        for name, write in beside.items():
+            write(folder / "labels" / name)
         published = job.store.publish(folder / "labels")
     counts = np.bincount(kept.class_ids, minlength=len(kept.classes))
     shares = counts[counts > 0] / counts.sum()
@@ -205,7 +242,8 @@ def _publish(
     if responder is None:
         return Product(Made(row, [published], [*uses, job.spec.labeling_id]))
     row.embedder_id = responder.embedding.id
-    before = [] if responder.embedding.new is None else [responder.embedding.new]
+    uses += [job.spec.classes_of] if job.spec.classes_of is not None else []
+    before = responder.embedding.new
     return Product(Made(row, [published], [*uses, row.embedder_id]), before=before, also=responder.also)
 
 
