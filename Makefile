@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test e2e chaos lint fmt types bench client migration clean
+.PHONY: help install demo serve test e2e chaos lint fmt types bench generate migration clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -52,9 +52,10 @@ bench: install  ## the benchmarks behind the figures in docs/results
 	$(BIN)/python -m benchmarks.labeling
 	$(BIN)/python -m benchmarks.training
 
-client: install  ## write what of the client follows from the service's schemas and from its async source
+generate: install  ## write what follows from other code: the client's types, its sync half, docs/cli.md
 	$(BIN)/python -m scripts.client_types
 	$(BIN)/python -m scripts.sync_client
+	$(BIN)/python -m scripts.cli_reference
 
 migration: install  ## a new Alembic revision from the models: make migration name="add lease to jobs"
 	$(BIN)/alembic revision --autogenerate -m "$(name)"

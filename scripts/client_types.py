@@ -1,4 +1,4 @@
-"""Write the client's requests.py and answers.py from the service's OpenAPI document: `make client`.
+"""Write the client's requests.py and answers.py from the service's OpenAPI document: `make generate`.
 
 What a POST takes becomes a `TypedDict` of its schema's name, what the service tells becomes a dataclass.
 `--check` writes nothing and fails if a file is not up to date.
@@ -16,7 +16,7 @@ REQUESTS, ANSWERS = ROOT / "g2l/client/requests.py", ROOT / "g2l/client/answers.
 WIDTH = 106
 HEADER = '''"""{about}
 
-Written by scripts/client_types.py from the service's schemas; change those, then `make client`.
+Written by scripts/client_types.py from the service's schemas; change those, then `make generate`.
 """
 
 {imports}

@@ -1,4 +1,4 @@
-"""Write g2l/client/sync from g2l/client/aio, where the client's one source is: `make client`.
+"""Write g2l/client/sync from g2l/client/aio, where the client's one source is: `make generate`.
 
 As httpcore and elasticsearch do it: words are replaced (`await` goes, `AsyncClient` becomes `Client`), then
 ruff sorts the imports and formats. `--check` writes nothing and fails if a file is not up to date.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SOURCE, TARGET = ROOT / "g2l/client/aio", ROOT / "g2l/client/sync"
-HEADER = "# Written by scripts/sync_client.py from g2l/client/aio/{name}; edit that, then `make client`.\n"
+HEADER = "# Written by scripts/sync_client.py from g2l/client/aio/{name}; edit that, then `make generate`.\n"
 WORDS = (
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),

@@ -7,7 +7,7 @@ import typer
 from g2l.cli.anchor_words import AnchorWord
 from g2l.cli.follow import finish
 from g2l.cli.groups import resource_group
-from g2l.cli.options import Embedder, Metric, Name, Seed, given
+from g2l.cli.options import Embedder, FitOn, Metric, Name, Seed, given
 from g2l.cli.session import Session, UsageError, Wait, command
 
 group = resource_group(
@@ -27,9 +27,7 @@ def create(
     k: Annotated[int | None, typer.Option(help="How many to find.")] = None,
     embedder: Embedder = None,
     metric: Metric = None,
-    fit_on: Annotated[
-        list[str] | None, typer.Option(metavar="ds_…", help="What a built-in embedder is fitted on.")
-    ] = None,
+    fit_on: FitOn = None,
     name: Name = None,
     seed: Seed = None,
     wait: Wait = True,

@@ -8,7 +8,19 @@ import typer
 
 from g2l.cli.follow import finish
 from g2l.cli.groups import resource_group
-from g2l.cli.options import Length, MaxClasses, MinClassSize, Name, Ordered, Prefer, Project, Seed, given
+from g2l.cli.options import (
+    ClassesOf,
+    Length,
+    MaxClasses,
+    MinClassSize,
+    Name,
+    Ordered,
+    Prefer,
+    Project,
+    Seed,
+    Temperature,
+    given,
+)
 from g2l.cli.output import print_line
 from g2l.cli.session import Session, UsageError, Wait, command
 
@@ -21,7 +33,7 @@ _FORMATS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
 @command(group, "create")
-def create(
+def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
     session: Session,
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="ds_…")],
     anchors: Annotated[str, typer.Argument(metavar="ANCHORS", help="anc_…")],
@@ -31,6 +43,8 @@ def create(
     ordered: Ordered = None,
     min_class_size: MinClassSize = None,
     max_classes: MaxClasses = None,
+    temperature: Temperature = None,
+    classes_of: ClassesOf = None,
     name: Name = None,
     wait: Wait = True,
 ) -> None:
@@ -43,6 +57,8 @@ def create(
         ordered=ordered,
         min_class_size=min_class_size,
         max_classes=max_classes,
+        temperature=temperature,
+        classes_of=classes_of,
     )
     job = session.client.labelings.create(dataset_id=dataset, anchor_set_id=anchors, **fields)
     finish(session, job, wait_for_it=wait)
@@ -52,15 +68,16 @@ def create(
 def k_means(
     session: Session,
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="ds_…")],
-    classes: Annotated[int, typer.Option(help="How many clusters.")],
+    classes: Annotated[int | None, typer.Option(help="How many clusters.")] = None,
+    classes_of: ClassesOf = None,
     embedder: Annotated[str | None, typer.Option(help="A built-in one, mdl_… or emb_….")] = None,
     name: Name = None,
     seed: Seed = None,
     wait: Wait = True,
 ) -> None:
     """A control: label the images by k-means clusters."""
-    fields = given(name=name, embedder=embedder, seed=seed)
-    job = session.client.labelings.k_means(dataset_id=dataset, n_classes=classes, **fields)
+    fields = given(name=name, embedder=embedder, n_classes=classes, classes_of=classes_of, seed=seed)
+    job = session.client.labelings.k_means(dataset_id=dataset, **fields)
     finish(session, job, wait_for_it=wait)
 
 

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from g2l.cli import anchors, datasets, forecasts, jobs, labelings, models, pretraining, run, transfers
+from g2l.cli import (
+    anchors,
+    datasets,
+    embedders,
+    forecasts,
+    jobs,
+    labelings,
+    models,
+    pretraining,
+    run,
+    transfers,
+)
+from g2l.cli.examples import show_examples
 from g2l.cli.output import print_line
 from g2l.cli.session import command
 
@@ -33,6 +45,7 @@ def build() -> typer.Typer:
     command(app, "run")(run.run)
     for name, group in (
         ("datasets", datasets.group),
+        ("embedders", embedders.group),
         ("anchors", anchors.group),
         ("label", labelings.group),
         ("pretrain", pretraining.group),
@@ -44,6 +57,7 @@ def build() -> typer.Typer:
         app.add_typer(group, name=name)
     for commands in _operators():
         app.add_typer(commands)
+    show_examples(app)
     return app
 
 

@@ -22,6 +22,15 @@ Embedder = Annotated[
         rich_help_panel=_ANCHORS,
     ),
 ]
+FitOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fit-on",
+        metavar="ds_…",
+        help="What a built-in embedder is fitted on; repeat it.",
+        rich_help_panel=_ANCHORS,
+    ),
+]
 Metric = Annotated[
     str | None,
     typer.Option(
@@ -57,6 +66,14 @@ MinClassSize = Annotated[
 ]
 MaxClasses = Annotated[
     int | None, typer.Option("--max-classes", help="At most so many classes.", rich_help_panel=_LABELS)
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option("--temperature", help="How soft the soft targets are.", rich_help_panel=_LABELS),
+]
+ClassesOf = Annotated[
+    str | None,
+    typer.Option("--classes-of", metavar="lab_…", help="Keep the class ids of an earlier labeling."),
 ]
 Arch = Annotated[
     str | None, typer.Option("--arch", help="The network, such as resnet-tiny.", rich_help_panel=_MODEL)

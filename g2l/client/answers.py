@@ -1,6 +1,6 @@
 """What the service tells, as values; their `body` is the whole answer.
 
-Written by scripts/client_types.py from the service's schemas; change those, then `make client`.
+Written by scripts/client_types.py from the service's schemas; change those, then `make generate`.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,14 @@ class Accuracy(Answer):
     low: float
     high: float
     level: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchorDistance(Answer):
+    """How far a dataset is from an anchor: the energy distance, squared units of unit-norm responses."""
+
+    name: str
+    squared_distance: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +51,16 @@ class ClassCount(Answer):
 
     name: str
     count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetLabel(Answer):
+    """What a dataset is like: the anchors that together explain it, nearest first in `anchors`."""
+
+    anchor_set_id: str
+    label: str
+    margin: float
+    anchors: tuple[AnchorDistance, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +112,7 @@ class Dataset(Answer):
     created_at: datetime
     job_id: str
     spec: JsonObject
+    pseudo_label: DatasetLabel | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +174,7 @@ class SourceForecast(Answer):
     knn_accuracy: float | None
     scores: Scores | None
     divergences: Divergences | None
+    target_label: DatasetLabel | None
     expected_accuracy: Accuracy
     rank: int
 

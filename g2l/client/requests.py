@@ -1,6 +1,6 @@
 """What can be asked of the service; fields that are not given get the service's defaults.
 
-Written by scripts/client_types.py from the service's schemas; change those, then `make client`.
+Written by scripts/client_types.py from the service's schemas; change those, then `make generate`.
 """
 
 from typing import Literal, NotRequired, Required, TypedDict

@@ -91,6 +91,19 @@ class AsyncDatasets(AsyncResources[Dataset]):
         """The dataset that a JSON object spells."""
         return read(Dataset, body)
 
+    async def get(self, id_: str, *, anchor_set_id: str | None = None) -> Dataset:
+        """A dataset.
+
+        Args:
+            id_: its id.
+            anchor_set_id: adds its `pseudo_label` under this anchor set: what the dataset is like.
+
+        Raises:
+            ApiError: there is no such dataset (404) or anchor set (422), or the dataset did not go through
+                the anchor set's embedder yet (409; the detail says what to do).
+        """
+        return self.read(await self._transport.get(self._of(id_), {"anchor_set_id": anchor_set_id}))
+
     async def upload(
         self,
         path: str | PathLike[str] | Sequence[str | PathLike[str]],

@@ -1,4 +1,4 @@
-# Written by scripts/sync_client.py from g2l/client/aio/client.py; edit that, then `make client`.
+# Written by scripts/sync_client.py from g2l/client/aio/client.py; edit that, then `make generate`.
 """The client."""
 
 import os

@@ -1,4 +1,4 @@
-# Written by scripts/sync_client.py from g2l/client/aio/downloads.py; edit that, then `make client`.
+# Written by scripts/sync_client.py from g2l/client/aio/downloads.py; edit that, then `make generate`.
 """Downloads that survive cut connections: written aside, gone on with by Range, checked, then renamed."""
 
 from collections.abc import Callable

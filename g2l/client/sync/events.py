@@ -1,4 +1,4 @@
-# Written by scripts/sync_client.py from g2l/client/aio/events.py; edit that, then `make client`.
+# Written by scripts/sync_client.py from g2l/client/aio/events.py; edit that, then `make generate`.
 """A job's events as they happen, taken up again without a gap."""
 
 from collections.abc import Iterator

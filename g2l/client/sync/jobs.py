@@ -1,4 +1,4 @@
-# Written by scripts/sync_client.py from g2l/client/aio/jobs.py; edit that, then `make client`.
+# Written by scripts/sync_client.py from g2l/client/aio/jobs.py; edit that, then `make generate`.
 """Jobs: look at them, wait for them, stop them."""
 
 import time

@@ -1,4 +1,4 @@
-# Written by scripts/sync_client.py from g2l/client/aio/labels.py; edit that, then `make client`.
+# Written by scripts/sync_client.py from g2l/client/aio/labels.py; edit that, then `make generate`.
 """The labels of a labeling: one by one, as a table, or in a file."""
 
 import json

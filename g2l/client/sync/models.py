@@ -1,4 +1,4 @@
-# Written by scripts/sync_client.py from g2l/client/aio/models.py; edit that, then `make client`.
+# Written by scripts/sync_client.py from g2l/client/aio/models.py; edit that, then `make generate`.
 """Models: train, import, fetch and load them."""
 
 from collections.abc import Callable

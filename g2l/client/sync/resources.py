@@ -1,4 +1,4 @@
-# Written by scripts/sync_client.py from g2l/client/aio/resources.py; edit that, then `make client`.
+# Written by scripts/sync_client.py from g2l/client/aio/resources.py; edit that, then `make generate`.
 """What can be asked of every resource, and of each kind of its own."""
 
 from collections.abc import Iterator, Sequence
@@ -91,6 +91,19 @@ class Datasets(Resources[Dataset]):
     def read(self, body: JsonObject) -> Dataset:
         """The dataset that a JSON object spells."""
         return read(Dataset, body)
+
+    def get(self, id_: str, *, anchor_set_id: str | None = None) -> Dataset:
+        """A dataset.
+
+        Args:
+            id_: its id.
+            anchor_set_id: adds its `pseudo_label` under this anchor set: what the dataset is like.
+
+        Raises:
+            ApiError: there is no such dataset (404) or anchor set (422), or the dataset did not go through
+                the anchor set's embedder yet (409; the detail says what to do).
+        """
+        return self.read(self._transport.get(self._of(id_), {"anchor_set_id": anchor_set_id}))
 
     def upload(
         self,

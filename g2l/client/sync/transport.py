@@ -1,4 +1,4 @@
-# Written by scripts/sync_client.py from g2l/client/aio/transport.py; edit that, then `make client`.
+# Written by scripts/sync_client.py from g2l/client/aio/transport.py; edit that, then `make generate`.
 """One HTTP connection pool to the service: authentication, retries, and problems raised as errors."""
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-# Written by scripts/sync_client.py from g2l/client/aio/uploads.py; edit that, then `make client`.
+# Written by scripts/sync_client.py from g2l/client/aio/uploads.py; edit that, then `make generate`.
 """Uploads: streamed, sent again from their beginning where the connection breaks, their digest compared."""
 
 from g2l.client.errors import DigestError

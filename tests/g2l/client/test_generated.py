@@ -13,12 +13,12 @@ SERVICE = create_app().openapi()["components"]["schemas"]
 
 
 def test_the_sync_client_is_what_the_async_one_says() -> None:
-    assert sync_client.stale() == [], "run `make client`"
+    assert sync_client.stale() == [], "run `make generate`"
 
 
 @pytest.mark.parametrize("path", [client_types.REQUESTS, client_types.ANSWERS], ids=lambda path: path.name)
 def test_the_types_are_those_of_the_service(path: Any) -> None:
-    assert path.read_text() == client_types.written()[path], "run `make client`"
+    assert path.read_text() == client_types.written()[path], "run `make generate`"
 
 
 @pytest.mark.parametrize(
