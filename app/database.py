@@ -31,7 +31,7 @@ class ReadSession:
         """The first column of each row."""
         return self._session.scalars(statement)
 
-    def execute(self, statement: Executable) -> Result[Any]:
+    def execute(self, statement: Executable) -> Result[*tuple[Any, ...]]:
         """Rows of any shape."""
         return self._session.execute(statement)
 

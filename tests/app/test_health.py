@@ -4,14 +4,19 @@ import json
 import re
 import subprocess
 import sys
+from datetime import timedelta
+from typing import Any
 
 import pytest
 import redis
-from sqlalchemy import delete, func
+from sqlalchemy import delete, func, update
 
-from core.db.jobs import Worker
+from core.db.jobs import Job, Worker
 from core.db.session import transaction
+from core.jobs import transitions
+from core.jobs.transitions import Progress
 from core.queue import broker_url
+from core.specs.datasets import DatasetSpec
 from tests.app.conftest import Api
 from tests.app.made import Maker
 
@@ -61,6 +66,42 @@ def test_metrics_count_requests_by_route_and_jobs_by_state(api: Api, make: Maker
     assert 'g2l_http_request_duration_seconds_count{method="GET",route="/v1/datasets/{dataset_id}"}' in text
     assert 'g2l_jobs{kind="anchor-set",state="queued"} 1.0' in text
     assert 'g2l_jobs{kind="pipeline",state="running"} 1.0' in text
+
+
+def test_metrics_tell_of_the_work(api: Api, make: Maker) -> None:
+    before = figures(api)
+    with transaction() as session:
+        waiting, done = (
+            transitions.submit(session, "dataset", DatasetSpec(name=name, uri="file:///x")) for name in "ab"
+        )
+        session.execute(update(Job).where(Job.id == waiting.id).values(queued_at=ago(120)))
+        held = transitions.claim(session, done.id, "worker", lease_seconds=30)
+        assert held is not None
+        session.execute(delete(Worker))
+        session.add(Worker(id="live", queues=["cpu"], device="cpu"))
+        session.add(Worker(id="dead", queues=["cpu", "gpu"], device="cpu", beat_at=ago(600)))
+    for stage in ("reading", "saving"):
+        with transaction() as session:
+            transitions.report(session, held, Progress(stage))
+    with transaction() as session:
+        transitions.fail(session, held, {"code": "no-images"})
+    after = figures(api)
+    assert after['g2l_queue_jobs{queue="cpu"}'] == before['g2l_queue_jobs{queue="cpu"}'] + 1
+    assert after['g2l_queue_oldest_seconds{queue="cpu"}'] >= 120
+    assert after["g2l_outbox_messages"] >= 1
+    assert after['g2l_job_seconds_count{kind="dataset",state="failed"}'] == 1
+    assert after['g2l_job_attempts_total{kind="dataset"}'] == 1
+    assert after['g2l_stage_mean_seconds{kind="dataset",stage="reading"}'] > 0
+    assert (after['g2l_workers{queue="cpu"}'], after['g2l_workers{queue="gpu"}']) == (1, 0)
+
+
+def figures(api: Api) -> dict[str, float]:
+    lines = api.client.get("/metrics").text.splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+
+def ago(seconds: float) -> Any:
+    return func.now() - timedelta(seconds=seconds)
 
 
 def test_documents(api: Api) -> None:
