@@ -86,6 +86,12 @@ _SERVICE: Final[Mapping[str, Entry]] = {
         "A request with this Idempotency-Key is in flight",
         "Wait for the first request's answer, then send the same request again to read it once more.",
     ),
+    "no-responses": Entry(
+        409,
+        "The dataset has not been embedded for this anchor set",
+        "A dataset is labelled from its responses. The detail names the request that makes them: "
+        "a labeling of the dataset with this anchor set.",
+    ),
     "upload-offset": Entry(
         409,
         "The piece does not begin where the upload ends",

@@ -1,7 +1,9 @@
 """Pseudo-labels of whole datasets: which anchors a dataset is like, by the same geometry as an image."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from g2l.anchors import AnchorSet
@@ -11,6 +13,8 @@ from g2l.metrics import Floats, as_responses, evenly, finite, unit_norm
 
 DATASET_ROWS = 2000
 """Responses that stand for a dataset."""
+SHOWN = 16
+"""Anchors that `DatasetLabel.to_dict` lists at least, where there are so many."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,19 @@ class DatasetLabel:
     squared_distances: Floats
     log_content: float
     margin: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: `label`, `margin` and, nearest first, `anchors`: the nearest `SHOWN` and the named."""
+        order = np.argsort(self.squared_distances, kind="stable").tolist()
+        named = {self.names.index(name) for name in self.anchors}
+        shown = [k for rank, k in enumerate(order) if rank < SHOWN or k in named]
+        return {
+            "label": self.label,
+            "margin": self.margin,
+            "anchors": [
+                {"name": self.names[k], "squared_distance": float(self.squared_distances[k])} for k in shown
+            ],
+        }
 
 
 def label_dataset(

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from app.schemas.datasets import ClassOut
+from app.schemas.datasets import ClassOut, DatasetLabelOut
 
 
 class ResourceOut(BaseModel):
@@ -157,6 +157,7 @@ class SourceForecastOut(BaseModel):
     knn_accuracy: float | None = None
     scores: ScoresOut | None = None
     divergences: DivergencesOut | None = None
+    target_label: DatasetLabelOut | None = None
     expected_accuracy: AccuracyOut
     rank: int
 

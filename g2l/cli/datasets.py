@@ -8,14 +8,40 @@ import typer
 from g2l.cli.follow import finish, upload
 from g2l.cli.groups import resource_group
 from g2l.cli.options import Name
+from g2l.cli.output import print_fields, print_line, print_rows
 from g2l.cli.session import Session, Wait, command
 from g2l.client.progress import reporting
+from g2l.client.values import JsonObject
 
 group = resource_group(
     "Images that were taken in.",
     lambda client: client.datasets,
     columns=("id", "name", "n_items", "n_rejected", "channels", "created_at"),
+    own_show=True,
 )
+
+
+@command(group, "show")
+def show(
+    session: Session,
+    dataset: Annotated[str, typer.Argument(metavar="ID", help="ds_…")],
+    anchor_set: Annotated[
+        str | None,
+        typer.Option("--anchor-set", metavar="anc_…", help="Say what the dataset is like, by these anchors."),
+    ] = None,
+) -> None:
+    """Show one; with an anchor set, its pseudo-label too."""
+    body = session.client.datasets.get(dataset, anchor_set_id=anchor_set).body
+    session.show(body, lambda: _print(body))
+
+
+def _print(body: JsonObject) -> None:
+    """The fields, the pseudo-label in words."""
+    label = body.get("pseudo_label")
+    print_fields({name: value for name, value in body.items() if name != "pseudo_label"})
+    if label:
+        print_line(f"\nlike {label['label']} (margin {label['margin']:.2f}) under {label['anchor_set_id']}")
+        print_rows(("name", "squared_distance"), label["anchors"])
 
 
 @command(group, "create")

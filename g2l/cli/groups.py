@@ -23,6 +23,7 @@ def resource_group(
     *,
     columns: Sequence[str],
     filters: dict[str, str] | None = None,
+    own_show: bool = False,
 ) -> typer.Typer:
     """A group with list, show and delete; the caller adds what the kind has of its own.
 
@@ -31,6 +32,7 @@ def resource_group(
         resources: which resources of the client these are.
         columns: the fields that a list shows.
         filters: of the list.
+        own_show: the kind's `show` takes more than an id; the caller adds it.
     """
     group = typer.Typer(help=title, no_args_is_help=True)
 
@@ -44,11 +46,13 @@ def resource_group(
         else:
             print_rows(columns, rows)
 
-    @command(group, "show")
-    def show(session: Session, id_: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-        """Show one."""
-        body = resources(session.client).get(id_).body
-        session.show(body, lambda: print_fields(body))
+    if not own_show:
+
+        @command(group, "show")
+        def show(session: Session, id_: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+            """Show one."""
+            body = resources(session.client).get(id_).body
+            session.show(body, lambda: print_fields(body))
 
     @command(group, "delete")
     def delete(session: Session, ids: Annotated[list[str], typer.Argument(metavar="ID…")]) -> None:

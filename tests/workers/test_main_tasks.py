@@ -26,11 +26,12 @@ from core.db.session import transaction
 from core.specs.anchor_sets import AnchorSetSpec
 from core.specs.base import Upload
 from core.specs.forecasts import ForecastSpec
-from core.specs.labelings import KMeansLabelingSpec, ShuffledLabelingSpec
+from core.specs.labelings import GeometryLabelingSpec, KMeansLabelingSpec, ShuffledLabelingSpec
 from core.specs.models import ImportModelSpec, PseudoLabelModelSpec
 from core.specs.pipelines import PipelineSpec
 from core.specs.transfers import TransferSpec
 from g2l.anchors import load_anchor_set
+from g2l.dataset_labels import label_dataset
 from g2l.geometry import greedy_simplices
 from tests.workers.archives import folders, submit_dataset, upload, zipped
 from tests.workers.service import Service
@@ -196,6 +197,38 @@ def test_a_forecast_without_past_is_the_knn_score(service: Service, children: di
     assert source["divergence"] == transfer.divergence
     assert source["scores"] == pytest.approx(transfer.scores)
     assert source["divergences"] == pytest.approx(transfer.divergences)
+
+
+def test_a_forecast_says_what_the_target_is_like_in_the_sources_words(
+    service: Service, children: dict[str, Job], target: str, pool: str
+) -> None:
+    (source,) = made(service, children, "forecast", Forecast).sources
+    anchor_row = made(service, children, "anchors", AnchorSet)
+    # By energy, with the pool's own embedder: another anchor set for the same responses.
+    spec = AnchorSetSpec.model_validate(
+        {
+            "discover": {"dataset_id": pool, "k": 4},
+            "embedder": anchor_row.embedder_id,
+            "metric": "energy",
+        }
+    )
+    by_energy = service.row(AnchorSet, service.succeeded(service.submit("anchor-set", spec)))
+    asked = GeometryLabelingSpec(dataset_id=target, anchor_set_id=by_energy.id, length=2, prefer="explain")
+    labeling = service.row(Labeling, service.succeeded(service.submit("labeling", asked)))
+    assert labeling.report["negative_share"] == 0
+    with transaction() as session:
+        kept = session.get_one(Responses, (target, anchor_row.embedder_id))
+    responses = np.load(service.store.path(kept.artifact) / "responses.npy")
+    anchors, energy = (
+        load_anchor_set(service.store.path(row.artifact) / "anchors.npz") for row in (anchor_row, by_energy)
+    )
+    assert source["target_label"] == {
+        "anchor_set_id": anchor_row.id,
+        **label_dataset(responses, anchors).to_dict(),
+    }
+    grown = greedy_simplices(energy.distances_to(responses), energy.squared_distances, 2, "explain")
+    labels = read_labels(service.store.path(labeling.artifact) / "labels.parquet")
+    np.testing.assert_array_equal(labels.full, grown.order)
 
 
 def test_a_forecast_leaves_out_transfers_to_the_same_target(

@@ -15,6 +15,7 @@ from g2l.forecast import Candidate, PastTransfer, SourceForecast, forecast
 from workers.active import ActiveJob, load
 from workers.evidence import Evidence, evidence
 from workers.products import Made, Product
+from workers.target_labels import TargetLabels
 
 
 def run(job: ActiveJob[ForecastSpec]) -> Product:
@@ -22,6 +23,8 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
     spec, target = job.spec, load(Dataset, job.spec.dataset_id)
     candidates: list[Candidate] = []
     measured: list[Evidence] = []
+    labels = TargetLabels(job, target)
+    target_labels: list[dict[str, Any] | None] = []
     also: list[Callable[[Session], None]] = []
     for model_id in spec.model_ids:
         job.enter("measuring the sources")
@@ -29,6 +32,7 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
         known, responder = evidence(job, source, target, label_budget=spec.label_budget, seed=0)
         candidates.append(Candidate(model_id, source_size(source), known.figures))
         measured.append(known)
+        target_labels.append(labels.of(source))
         also += responder.also
     made = forecast(
         candidates,
@@ -44,8 +48,8 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
         spec=job.stored_spec,
         dataset_id=target.id,
         sources=[
-            _source(known, found, made.level, spec.target_accuracy)
-            for known, found in zip(measured, made.sources, strict=True)
+            _source(known, found, made.level, spec.target_accuracy) | {"target_label": label}
+            for known, found, label in zip(measured, made.sources, target_labels, strict=True)
         ],
         n_past_transfers=made.n_past_transfers,
         n_past_targets=made.n_past_targets,

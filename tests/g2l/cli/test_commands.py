@@ -166,6 +166,26 @@ def test_show_and_delete(g2l: Run, service: Scripted) -> None:
     assert [seen.method for seen in service.seen] == ["GET", "DELETE", "DELETE"]
 
 
+def test_a_dataset_says_what_it_is_like(g2l: Run, service: Scripted) -> None:
+    nearest = [{"name": "texture", "squared_distance": 0.0126}, {"name": "plant", "squared_distance": 0.5}]
+    label = {"anchor_set_id": "anc_1", "label": "texture-plant", "margin": 0.19, "anchors": nearest}
+    service.in_turn(
+        as_json({"id": "ds_1", "pseudo_label": label}), as_json({"id": "ds_1", "pseudo_label": None})
+    )
+    assert g2l("datasets", "show", "ds_1", "--anchor-set", "anc_1").stdout.splitlines() == [
+        "id  ds_1",
+        "",
+        "like texture-plant (margin 0.19) under anc_1",
+        "texture\t0.0126",
+        "plant\t0.5",
+    ]
+    assert g2l("datasets", "show", "ds_1").stdout == "id  ds_1\n"
+    assert [seen.path for seen in service.seen] == [
+        "/v1/datasets/ds_1?anchor_set_id=anc_1",
+        "/v1/datasets/ds_1",
+    ]
+
+
 def test_jobs_are_filtered(g2l: Run, service: Scripted) -> None:
     service.in_turn(as_json({"items": [job("model", "running")], "next_cursor": None}))
     done = g2l("jobs", "list", "--state", "running", "--parent", "job_0")
