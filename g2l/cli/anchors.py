@@ -7,7 +7,7 @@ import typer
 from g2l.cli.anchor_words import AnchorWord
 from g2l.cli.follow import finish
 from g2l.cli.groups import resource_group
-from g2l.cli.options import Embedder, FitOn, Metric, Name, Seed, given
+from g2l.cli.options import Embedders, FitOn, Metric, Name, Seed, chosen, given
 from g2l.cli.session import Session, UsageError, Wait, command
 
 group = resource_group(
@@ -25,7 +25,7 @@ def create(
     ] = None,
     discover: Annotated[str | None, typer.Option(metavar="ds_…", help="Find them in this dataset.")] = None,
     k: Annotated[int | None, typer.Option(help="How many to find.")] = None,
-    embedder: Embedder = None,
+    embedder: Embedders = None,
     metric: Metric = None,
     fit_on: FitOn = None,
     name: Name = None,
@@ -35,7 +35,7 @@ def create(
     """Make an anchor set, of given anchors or of discovered ones."""
     if bool(anchor) == bool(discover):
         raise UsageError("give either --anchor (once for each) or --discover with a dataset")
-    fields = given(name=name, embedder=embedder, metric=metric, fit_on=fit_on or None, seed=seed)
+    fields = given(name=name, embedder=chosen(embedder), metric=metric, fit_on=fit_on or None, seed=seed)
     if discover:
         fields["discover"] = given(dataset_id=discover, k=k)
     else:

@@ -10,6 +10,7 @@ from g2l.cli.follow import finish
 from g2l.cli.groups import resource_group
 from g2l.cli.options import (
     ClassesOf,
+    Embedders,
     Length,
     MaxClasses,
     MinClassSize,
@@ -19,6 +20,7 @@ from g2l.cli.options import (
     Project,
     Seed,
     Temperature,
+    chosen,
     given,
 )
 from g2l.cli.output import print_line
@@ -70,13 +72,13 @@ def k_means(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="ds_…")],
     classes: Annotated[int | None, typer.Option(help="How many clusters.")] = None,
     classes_of: ClassesOf = None,
-    embedder: Annotated[str | None, typer.Option(help="A built-in one, mdl_… or emb_….")] = None,
+    embedder: Embedders = None,
     name: Name = None,
     seed: Seed = None,
     wait: Wait = True,
 ) -> None:
     """A control: label the images by k-means clusters."""
-    fields = given(name=name, embedder=embedder, n_classes=classes, classes_of=classes_of, seed=seed)
+    fields = given(name=name, embedder=chosen(embedder), n_classes=classes, classes_of=classes_of, seed=seed)
     job = session.client.labelings.k_means(dataset_id=dataset, **fields)
     finish(session, job, wait_for_it=wait)
 

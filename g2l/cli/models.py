@@ -7,7 +7,7 @@ import typer
 
 from g2l.cli.follow import finish
 from g2l.cli.groups import resource_group
-from g2l.cli.options import Name
+from g2l.cli.options import Name, given
 from g2l.cli.output import print_line
 from g2l.cli.session import Session, Wait, command
 from g2l.client.progress import Status, reporting
@@ -38,17 +38,36 @@ def pull(
 @command(group, "import")
 def import_(
     session: Session,
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Its folder, or a zip or tar of that.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="Its folder, a zip or tar of that, or an .onnx network.")
+    ],
     name: Name = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Of an .onnx network that takes any: pixels along a side.")
+    ] = None,
+    image_mean: Annotated[
+        str | None, typer.Option(metavar="0.5 | R,G,B", help="Taken from its pixels, after rescaling.")
+    ] = None,
+    image_std: Annotated[
+        str | None, typer.Option(metavar="0.5 | R,G,B", help="What its pixels are divided by then.")
+    ] = None,
+    rescale_factor: Annotated[
+        float | None, typer.Option(help="What its 8-bit pixels are multiplied with first; 1/255 by default.")
+    ] = None,
     wait: Wait = True,
 ) -> None:
-    """Take in a model in the Hugging Face layout, with its weights in safetensors."""
+    """Take in a model in the Hugging Face layout, with safetensors, or an ONNX network as an embedder."""
+    preprocessing = given(
+        image_size=image_size, image_mean=image_mean, image_std=image_std, rescale_factor=rescale_factor
+    )
     with reporting() as reporter:
 
         def on_progress(sent: int, total: int) -> None:
             reporter.update(_transferred("upload", sent, total))
 
-        job = session.client.models.import_folder(path, name, on_progress=on_progress)
+        job = session.client.models.import_file(
+            path, name, preprocessing=preprocessing, on_progress=on_progress
+        )
     finish(session, job, wait_for_it=wait)
 
 

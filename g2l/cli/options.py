@@ -14,11 +14,12 @@ Rounds = Annotated[
 
 _ANCHORS, _LABELS, _MODEL, _TARGET = "Anchors", "Labels", "Source model", "Target"
 
-Embedder = Annotated[
-    str | None,
+Embedders = Annotated[
+    list[str] | None,
     typer.Option(
         "--embedder",
-        help="patch-kmeans, anchor-network, identity, or the id of a model (mdl_) or fitted embedder (emb_).",
+        help="patch-kmeans, anchor-network, self-supervised, identity, or the id of a model (mdl_) or fitted "
+        "embedder (emb_); repeat it for several side by side.",
         rich_help_panel=_ANCHORS,
     ),
 ]
@@ -152,6 +153,11 @@ TransferMethod = Annotated[
     str | None,
     typer.Option("--transfer-method", help="fine-tune or linear-probe.", rich_help_panel=_TARGET),
 ]
+
+
+def chosen(embedders: list[str] | None) -> str | list[str] | None:
+    """One embedder by itself, several as a list."""
+    return embedders[0] if embedders is not None and len(embedders) == 1 else embedders or None
 
 
 def given(**fields: object) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
         str | None,
         typer.Option(metavar="anc_…", help="An anchor set of the service.", rich_help_panel=_ANCHORS),
     ] = None,
-    embedder: options.Embedder = None,
+    embedder: options.Embedders = None,
     metric: options.Metric = None,
     fit_on: options.FitOn = None,
     length: options.Length = None,
@@ -97,7 +97,7 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
         anchor_options=given(
             anchor_set_id=anchor_set,
             discover=None if anchors is None else {"k": anchors},
-            embedder=embedder,
+            embedder=options.chosen(embedder),
             metric=metric,
             fit_on=fit_on or None,
             seed=seed,

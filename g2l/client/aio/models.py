@@ -1,6 +1,6 @@
 """Models: train, import, fetch and load them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -63,14 +63,21 @@ class AsyncModels(AsyncResources[AsyncModel]):
         """
         return await self._ask(fields)
 
-    async def import_folder(
-        self, path: str | PathLike[str], name: str | None = None, *, on_progress: OnProgress | None = None
+    async def import_file(
+        self,
+        path: str | PathLike[str],
+        name: str | None = None,
+        *,
+        preprocessing: Mapping[str, object] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> AsyncJob[AsyncModel]:
-        """Send a model in the Hugging Face layout: its folder, or a zip or tar of that.
+        """Send a model: its folder in the Hugging Face layout, a zip or tar of that, or an `.onnx` network.
 
         Args:
-            path: the folder or archive.
+            path: the folder, archive or network.
             name: of the model; by default that of the path.
+            preprocessing: of a network: `image_size`, `image_mean`, `image_std` and `rescale_factor`, as a
+                preprocessor_config.json words them.
             on_progress: called with the bytes sent and all bytes.
 
         Returns:
@@ -80,7 +87,10 @@ class AsyncModels(AsyncResources[AsyncModel]):
             PackingError: the path cannot be sent.
         """
         source = Path(path)
-        form = Form([Source.of(source, is_visible)], {"name": name or default_name(source)}, on_progress)
+        fields = {"name": name or default_name(source)}
+        for key, value in (preprocessing or {}).items():
+            fields[key] = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        form = Form([Source.of(source, is_visible)], fields, on_progress)
         return self._jobs.read(await post_form(self._transport, self.path, form))
 
     async def find(self, id_or_name: str) -> AsyncModel:

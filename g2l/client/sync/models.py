@@ -1,7 +1,7 @@
 # Written by scripts/sync_client.py from g2l/client/aio/models.py; edit that, then `make generate`.
 """Models: train, import, fetch and load them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -64,14 +64,21 @@ class Models(Resources[Model]):
         """
         return self._ask(fields)
 
-    def import_folder(
-        self, path: str | PathLike[str], name: str | None = None, *, on_progress: OnProgress | None = None
+    def import_file(
+        self,
+        path: str | PathLike[str],
+        name: str | None = None,
+        *,
+        preprocessing: Mapping[str, object] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Job[Model]:
-        """Send a model in the Hugging Face layout: its folder, or a zip or tar of that.
+        """Send a model: its folder in the Hugging Face layout, a zip or tar of that, or an `.onnx` network.
 
         Args:
-            path: the folder or archive.
+            path: the folder, archive or network.
             name: of the model; by default that of the path.
+            preprocessing: of a network: `image_size`, `image_mean`, `image_std` and `rescale_factor`, as a
+                preprocessor_config.json words them.
             on_progress: called with the bytes sent and all bytes.
 
         Returns:
@@ -81,7 +88,10 @@ class Models(Resources[Model]):
             PackingError: the path cannot be sent.
         """
         source = Path(path)
-        form = Form([Source.of(source, is_visible)], {"name": name or default_name(source)}, on_progress)
+        fields = {"name": name or default_name(source)}
+        for key, value in (preprocessing or {}).items():
+            fields[key] = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        form = Form([Source.of(source, is_visible)], fields, on_progress)
         return self._jobs.read(post_form(self._transport, self.path, form))
 
     def find(self, id_or_name: str) -> Model:

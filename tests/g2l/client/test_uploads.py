@@ -107,7 +107,7 @@ def test_a_model_folder_is_sent_whole(client: Client, service: Scripted, tmp_pat
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes(b"x")
     service.in_turn(as_json({**JOB, "kind": "model"}, 202))
-    client.models.import_folder(tmp_path, "mine")
+    client.models.import_file(tmp_path, "mine")
     [seen] = service.seen
     assert seen.path == "/v1/models"
     with tarfile.open(fileobj=io.BytesIO(parts(seen)["file"].get_payload(decode=True))) as tar:  # type: ignore[arg-type]
