@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -106,7 +107,10 @@ class IndexWriter:
         self._writer.close()
         labels, splits, groups, n_grouped = Counter[str](), Counter[str](), Seen(), 0
         layout = None if stem is None else self._scan.layout(stem)
-        with pq.ParquetFile(self._part) as source, pq.ParquetWriter(self._target, SCHEMA) as target:
+        with (
+            pq.ParquetFile(self._part, pre_buffer=False) as source,
+            pq.ParquetWriter(self._target, SCHEMA) as target,
+        ):
             batches = (pa.Table.from_batches([batch]) for batch in source.iter_batches(_BATCH))
             new = (_placed(table, layout, folder_groups=folder_groups) for table in batches)
             for table, is_new in chain(zip(before, repeat(False)), zip(new, repeat(True))):
@@ -122,7 +126,7 @@ class IndexWriter:
 
 def older_rows(path: Path) -> Iterator[pa.Table]:
     """The rows of an index, some thousand at a time, with all columns of the schema."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(_BATCH):
             columns = dict(zip(batch.schema.names, batch.columns, strict=True))
             n_rows = batch.num_rows
@@ -133,7 +137,7 @@ def older_rows(path: Path) -> Iterator[pa.Table]:
 
 def digest_keys(path: Path) -> NDArray[np.uint64]:
     """(N,) the first eight bytes of each item's SHA-256, as a number that sorts as they do."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         keys, done = np.empty(file.metadata.num_rows, np.uint64), 0
         for batch in file.iter_batches(_BATCH, columns=["sha256"]):
             column = batch.column(0)
@@ -141,6 +145,18 @@ def digest_keys(path: Path) -> NDArray[np.uint64]:
             keys[done : done + len(column)] = words[: 4 * len(column) : 4]
             done += len(column)
     return keys
+
+
+def class_numbers(path: Path, classes: Sequence[str]) -> NDArray[np.int64]:
+    """(N,) index of each item's label into `classes`; -1 where it has none."""
+    names = pa.array(classes, pa.string())
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        numbers, done = np.empty(file.metadata.num_rows, np.int64), 0
+        for batch in file.iter_batches(_BATCH, columns=["label"]):
+            ids = pc.index_in(batch.column(0), value_set=names).fill_null(-1)
+            numbers[done : done + len(ids)] = ids.to_numpy()
+            done += len(ids)
+    return numbers
 
 
 def group_keys(column: pa.ChunkedArray) -> NDArray[np.uint64]:

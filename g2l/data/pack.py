@@ -8,14 +8,13 @@ from typing import ClassVar, Literal, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from g2l.data.archives import EmbeddingArchive, archive_stem, open_archive
 from g2l.data.extension import Extension
 from g2l.data.images import MEDIA_TYPES
-from g2l.data.index import SCHEMA, digest_keys, group_keys
+from g2l.data.index import SCHEMA, class_numbers, digest_keys, group_keys
 from g2l.data.ingest import Progress, pack_images
 from g2l.data.ingest_vectors import pack_embeddings
 from g2l.data.itemfile import COLUMNS, ItemFile
@@ -154,13 +153,15 @@ class Pack:
     @cached_property
     def class_ids(self) -> NDArray[np.int64]:
         """(N,) index into `classes`; -1 where an item has no label."""
-        ids = pc.index_in(self._columns("label")["label"], value_set=pa.array(self.classes, pa.string()))
-        return cast(NDArray[np.int64], ids.fill_null(-1).to_numpy().astype(np.int64))
+        return class_numbers(self._index, self.classes)
 
     @cached_property
     def splits(self) -> NDArray[np.str_]:
         """(N,) "train", "test", or "" where the archive has no splits."""
-        return np.asarray(self._columns("split")["split"].fill_null("").to_numpy(), dtype="U5")
+        column = self._columns("split")["split"]
+        if column.null_count == len(column):
+            return np.broadcast_to(np.array("", "U5"), len(column))  # in no memory
+        return np.asarray(column.fill_null("").to_numpy(), dtype="U5")
 
     @cached_property
     def groups(self) -> NDArray[np.uint64] | None:

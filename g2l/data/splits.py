@@ -106,8 +106,8 @@ def target_split(
             field="dataset_id",
         )
     if versions is None:
-        versions = np.ones(len(class_ids), np.int64)
-    if (splits[labelled] == TEST).any():
+        versions = np.broadcast_to(np.int64(1), len(class_ids))
+    if (splits == TEST)[labelled].any():
         in_test = _given_test(splits, groups)[labelled]
         if in_test.all():
             raise EmptySplitError(
@@ -150,6 +150,9 @@ def _draw_images(
 
 
 def _with_two_labels(class_ids: Indices, keys: Keys) -> NDArray[np.bool_]:
+    in_order = np.sort(keys)
+    if (in_order[1:] != in_order[:-1]).all():  # no copies at all, as mostly
+        return np.zeros(len(keys), bool)
     _, copies = np.unique(keys, return_inverse=True)
     low, high = np.full(copies.max() + 1, np.iinfo(np.int64).max), np.full(copies.max() + 1, -1)
     np.minimum.at(low, copies, class_ids)
