@@ -8,13 +8,13 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from core.db.resources import Dataset, Labeling, Model, Transfer
+from core.db.resources import Dataset, Model, Transfer
 from g2l.data.splits import budget_indices
 from g2l.divergence import divergences
 from g2l.errors import G2LError
 from g2l.figures import Figures
 from g2l.transferability.scores import transferability_scores
-from workers import labels, pixels
+from workers import pixels
 from workers.active import ActiveJob, load
 from workers.embedders import embedding_of
 from workers.responses import Responder
@@ -111,7 +111,7 @@ def _classifier(
     job: ActiveJob[Any], source: Model, target: Dataset, items: pixels.Indices
 ) -> Callable[[pixels.Indices], Probabilities] | None:
     """The source's own classifier on some of the items; None where it was trained towards no classes."""
-    widths = _softmaxes(job, source)
+    widths = _softmaxes(source)
     if not widths:
         return None
 
@@ -129,18 +129,10 @@ def _classifier(
     return probabilities
 
 
-def _softmaxes(job: ActiveJob[Any], source: Model) -> list[int]:
+def _softmaxes(source: Model) -> list[int]:
     """Outcomes of each softmax of the source's classifier, in the order of its outputs."""
-    spec = source.spec
-    if spec.get("objective") == "self-supervised" or not source.n_outputs:
-        return []
-    labeling_ids = source.labeling_ids or ([source.labeling_id] if source.labeling_id else [])
-    if not labeling_ids:
-        return [source.n_outputs]
-    widths: list[int] = []
-    for labeling in (load(Labeling, id_) for id_ in labeling_ids):
-        made = labels.read_outline(job.store.path(labeling.artifact) / labels.FILE)
-        by_anchor = spec["heads"] == "positions" or spec["targets"] == "soft"
-        outcomes = len(made.names) if by_anchor else len(made.classes)
-        widths += [outcomes] * (made.length if spec["heads"] == "positions" else 1)
-    return widths
+    if heads := source.metrics.get("heads"):
+        return [head["n_classes"] for head in heads for _ in range(head["n_positions"])]
+    if not source.n_outputs or source.spec.get("heads") == "positions":
+        return []  # no classifier, or one of before its heads were written down
+    return [source.n_outputs]
