@@ -38,6 +38,9 @@ def ids(make: Maker) -> dict[str, str]:
         "lab": labeling,
         "k_means": make.labeling(pool, soft=False),
         "same": make.labeling(pool, n_classes=1),
+        "lab2": make.labeling(pool, anchors),
+        "other_lab": make.labeling(make.dataset(), anchors),
+        "bare_lab": make.labeling(make.dataset({}, n_items=100), anchors),
         "vector_lab": make.labeling(vectors, vector_anchors),
         "mdl": make.model(),
         "bands_mdl": make.model(channels=5),
@@ -94,6 +97,9 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("models", {"labeling_id": "$lab", "heads": "positions", "targets": "hard"}),
     ("models", {"labeling_id": "$lab", "targets": "soft"}),
     ("models", {"labeling_id": "$k_means"}),
+    ("models", {"labeling_ids": ["$lab", "$lab2", "$k_means"], "human_labels": True}),
+    ("models", {"labeling_ids": ["$lab", "$k_means"], "targets": ["soft", "hard"], "heads": "positions"}),
+    ("models", {"labeling_id": "$lab", "balance": "loss", "validation_share": 0.5, "patience": 1}),
     ("models", {"objective": "human-labels", "dataset_id": "$pool"}),
     ("models", {"objective": "self-supervised", "dataset_id": "$unlabelled"}),
     ("models", {"objective": "self-supervised", "dataset_id": "$bands", "method": "vicreg"}),
@@ -217,6 +223,25 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("transfers", {"dataset_id": "$one_class", "model_id": "$mdl"}, ["#/dataset_id"]),
     ("transfers", {"dataset_id": "$single", "model_id": "$mdl"}, ["#/dataset_id"]),
     ("pipelines", {"dataset_id": "$pool", "transfer": {"dataset_id": "$single"}}, ["#/transfer/dataset_id"]),
+    # Several labelings, human labels beside them, and what is held out.
+    ("models", {"objective": "pseudo-labels"}, ["#"]),
+    ("models", {"labeling_id": "$lab", "labeling_ids": ["$lab2"]}, ["#"]),
+    ("models", {"labeling_ids": []}, ["#/labeling_ids"]),
+    ("models", {"labeling_ids": ["$lab"] * 17}, ["#/labeling_ids"]),
+    ("models", {"labeling_ids": ["$lab", "lab_x"]}, ["#/labeling_ids/1"]),
+    ("models", {"labeling_ids": ["$lab", "$lab2", "$lab"]}, ["#/labeling_ids/2"]),
+    ("models", {"labeling_ids": ["$lab", "$other_lab"]}, ["#/labeling_ids/1"]),
+    ("models", {"labeling_ids": ["$lab", "$k_means"], "targets": "soft"}, ["#/targets"]),
+    ("models", {"labeling_ids": ["$lab", "$k_means"], "targets": ["hard", "soft"]}, ["#/targets/1"]),
+    ("models", {"labeling_ids": ["$lab", "$k_means"], "targets": ["hard"]}, ["#"]),
+    ("models", {"labeling_ids": ["$lab", "$same"], "targets": "hard"}, ["#/labeling_ids/1"]),
+    ("models", {"labeling_ids": ["$vector_lab"]}, ["#/labeling_ids/0"]),
+    ("models", {"labeling_id": "$bare_lab", "human_labels": True}, ["#/human_labels"]),
+    ("models", {"labeling_id": "$lab", "validation_share": 0.6}, ["#/validation_share"]),
+    ("models", {"labeling_id": "$lab", "validation_share": 0, "patience": 2}, ["#/patience"]),
+    ("models", {"labeling_id": "$lab", "balance": "evenly"}, ["#/balance"]),
+    ("pipelines", {"dataset_id": "$unlabelled", "model": {"human_labels": True}}, ["#/model/human_labels"]),
+    ("pipelines", {**POOL, "model": {"validation_share": 0, "patience": 2}}, ["#/model/patience"]),
     # Models to train on.
     ("models", {"labeling_id": "$lab", "init_model_id": "mdl_x"}, ["#/init_model_id"]),
     ("models", {"labeling_id": "$lab", "init_model_id": "$lab"}, ["#/init_model_id"]),
@@ -259,6 +284,8 @@ def test_targets_follow_the_labeling(api: Api, ids: dict[str, str]) -> None:
     assert targets("lab") == "soft"
     assert targets("lab", targets="hard") == "hard"
     assert targets("k_means") == "hard"
+    body = {"labeling_ids": [ids["lab"], ids["k_means"]]}
+    assert api.client.post("/v1/models", json=body).json()["spec"]["targets"] == ["soft", "hard"]
 
 
 def test_a_training_takes_over_what_the_model_to_train_on_is(api: Api, ids: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from g2l.nn import descent
 from g2l.nn.checkpoints import Checkpoint, CheckpointMismatchError, load_checkpoint, save_checkpoint
 from g2l.nn.images import fit_preprocessing
 from g2l.nn.objectives import objective
@@ -217,6 +218,20 @@ def test_any_batch_size_trains(digits: Labelled, batch_size: int) -> None:
     """Of one image there is no batch norm, and a batch may be larger than the data."""
     weights = train(task_of(digits.first(25)), replace(RECIPE, epochs=1, batch_size=batch_size))
     assert all(bool(torch.isfinite(value).all()) for value in weights.values())
+
+
+def test_scaling_gradients_up_and_down_changes_nothing(
+    digits: Labelled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scale is a power of two; clipping comes after it is taken away."""
+    task, checkpoint = task_of(digits.first(120)), tmp_path / "checkpoint.pt"
+    plain = train(task)
+    monkeypatch.setattr(descent, "needs_scaling", lambda _: True)
+    with pytest.raises(Stop):
+        train(task, checkpoint=checkpoint, stop_at=250)
+    assert torch.load(checkpoint, weights_only=True)["optimizer"]["scaler"]["scale"] == 2.0**16
+    scaled = train(task, checkpoint=checkpoint)
+    assert all(torch.allclose(plain[name], scaled[name], atol=1e-5) for name in plain)
 
 
 @pytest.mark.gpu
