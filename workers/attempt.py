@@ -47,6 +47,8 @@ def attend(held: Claim, settings: Settings, leaving: Callable[[], bool]) -> None
     output.finish(STOP_SECONDS)
     if ending != "lost" and not beats.lost:
         _write_end(held, settings, ending, process.returncode, output)
+    with suppress(SQLAlchemyError):  # what it printed last: the beat finds no lease once the job is over
+        _write_log(held, output)
     _tidy(held, Store(settings.store))
 
 

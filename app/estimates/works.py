@@ -20,7 +20,6 @@ from g2l.passes import fine_tuning
 
 EMBEDDING, CACHED = "embedding", "cached"  # whether responses are computed, or were before
 SIDE_BY_SIDE = "side-by-side"  # the kind of several embedders, together
-HELD_OUT_SHARE: Final = 0.1  # of a pool, for the accuracy on its own labels
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def _labeling(db: Session, spec: PipelineSpec, round_: int) -> Work:
 
 def _model(db: Session, spec: PipelineSpec, _: int) -> Work:
     images, epochs = int(db.get_one(Dataset, spec.dataset_id).splits["train"]), spec.model.epochs
-    passes = round(images * (1 - HELD_OUT_SHARE)) * epochs
+    passes = round(images * (1 - spec.model.validation_share)) * epochs
     return Work(Likeness("model", _source(spec)), images, epochs, passes)
 
 

@@ -70,8 +70,19 @@ def retry(session: Session, job: Id) -> None:
 
 
 @command(group, "logs")
-def logs(session: Session, job: Id) -> None:
-    """Print what a job's processes printed."""
+def logs(
+    session: Session,
+    job: Id,
+    *,
+    until_over: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job is over.")] = False,
+) -> None:
+    """Print what a job's processes printed; of a pipeline, those of its stages."""
+    if until_over:
+        for line in session.client.jobs.log_lines(job):
+            # One object a line, since a program reads them as they come.
+            print_line(json.dumps({"line": line}, ensure_ascii=False) if session.as_json else line)
+            sys.stdout.flush()
+        return
     text = session.client.jobs.logs(job)
     session.show({"job_id": job, "log": text}, lambda: print_line(text.rstrip("\n")))
 

@@ -76,6 +76,8 @@ def rows(summary: JsonObject) -> dict[str, str]:
         "degenerate share": f"{labeling['degenerate_share']:.1%}",
         "source accuracy": f"{metrics['source_accuracy']:.1%} of pseudo-labels held out",
     }
+    if earlier := summary["pipeline"]["rounds"]:
+        shown["earlier rounds"] = ", ".join(made["model_id"] for made in earlier)
     if summary["forecast"] is not None:
         shown["forecast"] = _forecast(summary["forecast"], model["id"])
     if summary["transfer"] is not None:

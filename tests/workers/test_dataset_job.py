@@ -90,6 +90,14 @@ def test_a_fault_of_ours_is_told_without_a_trace_and_logged_with_one(service: Se
     assert "Traceback" in service.log(job_id)
 
 
+def test_the_log_tells_of_the_work_to_its_end(service: Service) -> None:
+    job_id = submit_dataset(service, folders(2, 6))
+    dataset_id = service.succeeded(job_id)
+    service.until(lambda: dataset_id in service.log(job_id))  # written once its process has ended
+    told = [line.split("] ")[1].split(" [")[0] for line in service.log(job_id).splitlines()]
+    assert told == ["started", "reading", "storing", "succeeded"]
+
+
 def test_progress_and_states_are_events(service: Service) -> None:
     job_id = submit_dataset(service, folders(2, 30))
     service.succeeded(job_id)

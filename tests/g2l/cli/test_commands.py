@@ -202,6 +202,58 @@ def test_logs_and_events(g2l: Run, service: Scripted) -> None:
     assert service.seen[-1].headers["last-event-id"] == "2"
 
 
+def test_logs_are_followed_to_the_end_of_the_job(g2l: Run, service: Scripted) -> None:
+    def answer(seen: Seen) -> Answer:
+        if seen.path.endswith("/logs?follow=true"):
+            return Answer(b"one\ntwo\n")
+        return as_json(job("model", "succeeded"))
+
+    service.answer = answer
+    assert g2l("jobs", "logs", "job_1", "--follow").stdout == "one\ntwo\n"
+    lines = g2l("jobs", "logs", "job_1", "-f", "--json").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == [{"line": "one"}, {"line": "two"}]
+
+
+def estimated(*seconds: float | None) -> dict[str, Any]:
+    def span(value: float | None) -> Any:
+        return None if value is None else {"value": value, "low": value / 2, "high": value * 2}
+
+    stages = [
+        {
+            "role": role,
+            "kind": role,
+            "round": 1,
+            "images": 3000,
+            "epochs": epochs,
+            "images_per_second": None if value is None else 400.0,
+            "expected_seconds": span(value),
+            "basis": "unknown" if value is None else "measured here",
+        }
+        for role, epochs, value in zip(("labeling", "model"), (None, 6), seconds, strict=True)
+    ]
+    known = [value for value in seconds if value is not None]
+    return {"stages": stages, "expected_seconds": span(sum(known)) if len(known) == 2 else None}
+
+
+def test_a_dry_run_says_what_a_run_would_take(g2l: Run, service: Scripted) -> None:
+    service.in_turn(as_json(estimated(8.0, 100.0)))
+    done = g2l("run", "ds_1", "--rounds", "2", "--epochs", "6", "--dry-run")
+    assert done.stdout.splitlines() == [
+        "labeling\t3000\t-\t400\t8.0 s (4.0 s to 16 s)\tmeasured here",
+        "model\t3000\t6\t400\t1 min 40 s (50 s to 3 min 20 s)\tmeasured here",
+        "",
+        "all together: 1 min 48 s (54 s to 3 min 36 s)",
+    ]
+    assert service.seen[0].path == "/v1/pipelines?dry_run=true"
+    sent = {"dataset_id": "ds_1", "name": "ds_1", "rounds": 2, "model": {"name": "ds_1", "epochs": 6}}
+    assert service.seen[0].json() == sent
+    assert len(service.seen) == 1
+    service.in_turn(as_json(estimated(8.0, None)))
+    assert "all together: unknown" in g2l("run", "ds_1", "--dry-run").stdout
+    assert json.loads(g2l("run", "ds_1", "--dry-run", "--json").stdout) == estimated(8.0, None)
+    assert g2l("run", "job_1", "--dry-run").exit_code == 2
+
+
 def test_labels_go_to_stdout_or_to_a_file(g2l: Run, service: Scripted, tmp_path: Path) -> None:
     service.in_turn(Answer('{"label": "é"}\n'.encode()))
     assert g2l("label", "labels", "lab_1").stdout == '{"label": "é"}\n'

@@ -7,7 +7,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from g2l.cli.output import interval, print_fields, print_rows
-from g2l.client.progress import Bars, Lines, Status, duration, size
+from g2l.client.job_answers import JobAnswer
+from g2l.client.progress import Bars, Lines, Status, duration, size, title
+from g2l.client.values import read
 
 
 def test_lines_tell_stages_and_ends_but_not_every_step(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,3 +79,18 @@ def test_long_fields_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].split() == ["id", "anc_1"]
     assert lines[1].endswith("… (--json shows all)")
     assert len(lines[1]) < 500
+
+
+@pytest.mark.parametrize(
+    ("kind", "role", "shown"),
+    [
+        ("model", None, "pretraining"),
+        ("model", "model", "pretraining"),
+        ("model", "model-2", "pretraining, round 2"),
+        ("anchor-set", "anchors-10", "anchors, round 10"),
+        ("transfer", "scratch", "from scratch"),
+    ],
+)
+def test_a_stage_of_a_later_round_says_so(kind: str, role: str | None, shown: str) -> None:
+    job = read(JobAnswer, {"id": "job_1", "kind": kind, "state": "running", "role": role, "spec": {}})
+    assert title(job) == shown

@@ -18,7 +18,8 @@ def summary(**more: Any) -> dict[str, Any]:
     }
     metrics = {"source_accuracy": 0.5, "images_per_second": 321.4}
     model = {"id": "mdl_1", "metrics": metrics}
-    return {"labeling": labeling, "model": model, "forecast": None, "transfer": None, "seconds": 75.2} | more
+    made = {"pipeline": {"rounds": []}, "labeling": labeling, "model": model}
+    return made | {"forecast": None, "transfer": None, "seconds": 75.2} | more
 
 
 def test_without_a_target() -> None:
@@ -30,6 +31,11 @@ def test_without_a_target() -> None:
         "time": "1 min 15 s",
         "training speed": "321 images/s",
     }
+
+
+def test_with_rounds() -> None:
+    earlier = [{"anchor_set_id": "anc_1", "labeling_id": "lab_1", "model_id": f"mdl_{n}"} for n in (7, 8)]
+    assert rows(summary(pipeline={"rounds": earlier}))["earlier rounds"] == "mdl_7, mdl_8"
 
 
 def test_with_a_target() -> None:

@@ -9,7 +9,7 @@ from g2l.client.events import Event, Parser
 from g2l.client.job_answers import JobAnswer
 from g2l.client.values import FieldError, read
 from tests.g2l.client.conftest import Connect
-from tests.g2l.client.scripted import Answer, Scripted, as_json
+from tests.g2l.client.scripted import Answer, Scripted, Seen, as_json
 
 
 def body(state: str, **more: Any) -> dict[str, Any]:
@@ -19,6 +19,25 @@ def body(state: str, **more: Any) -> dict[str, Any]:
         "state": state,
         "progress": {"done": 1, "total": 2, "unit": "epochs"},
     } | more
+
+
+def test_a_log_is_followed_without_a_gap_until_the_job_is_over(service: Scripted, client: Client) -> None:
+    logs = [
+        Answer(b"one\ntwo\nthr", headers={"Content-Length": "99"}, cut_after=11),
+        Answer(b"one\ntwo\nthree\n"),  # the service stops while the job goes on
+        Answer(b"one\ntwo\nthree\nfour\n"),
+    ]
+    states = ["running", "succeeded"]
+
+    def answer(seen: Seen) -> Answer:
+        if "/logs" in seen.path:
+            assert seen.path == "/v1/jobs/job_1/logs?follow=true"
+            return logs.pop(0)
+        return as_json(body(states.pop(0)))
+
+    service.answer = answer
+    assert list(client.jobs.log_lines("job_1")) == ["one", "two", "three", "four"]
+    assert (logs, states) == ([], [])
 
 
 def test_a_job_as_a_value() -> None:
