@@ -59,10 +59,21 @@ def create(
         str | None,
         typer.Option(help="The column, JSON field or array of the classes, where it has no usual name."),
     ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            help="What stays together in a split: 'folder' (that above the image), or a column, field, array."
+        ),
+    ] = None,
+    extends: Annotated[
+        str | None,
+        typer.Option(metavar="ds_…", help="Add the images to this dataset, as a new version of it."),
+    ] = None,
     wait: Wait = True,
 ) -> None:
     """Take images in; a folder a class gives labels."""
     with reporting() as reporter:
         label = Path(images[0]).name if len(images) == 1 else f"{len(images)} files"
-        job = upload(session.client, images, name, reporter, label=label, label_by=label_by)
+        options = {"label_by": label_by, "group_by": group_by, "extends": extends}
+        job = upload(session.client, images, name, reporter, label=label, **options)
     finish(session, job, wait_for_it=wait)

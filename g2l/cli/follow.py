@@ -25,18 +25,18 @@ def upload(
     reporter: Reporter,
     *,
     label: str,
-    label_by: str | None = None,
+    **options: str | None,
 ) -> "Job[Dataset]":
-    """Send images, with a bar; a URI is only named to the service."""
+    """Send images, with a bar; a URI is only named to the service. `options` are as of `Datasets.upload`."""
     if len(paths) == 1 and "://" in paths[0]:
         uri = paths[0]
-        return client.datasets.take_in(uri, name or uri.rstrip("/").rsplit("/", 1)[-1], label_by=label_by)
+        return client.datasets.take_in(uri, name or uri.rstrip("/").rsplit("/", 1)[-1], **options)
     shown = f"upload {label}"
 
     def on_progress(sent: int, total: int) -> None:
         reporter.update(Status(shown, done=sent, total=total, unit="bytes"))
 
-    job = client.datasets.upload(paths, name, label_by=label_by, on_progress=on_progress)
+    job = client.datasets.upload(paths, name, **options, on_progress=on_progress)
     reporter.update(Status(shown, ended="done"))
     return job
 

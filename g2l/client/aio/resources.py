@@ -110,6 +110,8 @@ class AsyncDatasets(AsyncResources[Dataset]):
         name: str | None = None,
         *,
         label_by: str | None = None,
+        group_by: str | None = None,
+        extends: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> AsyncJob[Dataset]:
         """Send an archive, several files that are its shards, or a folder, which is packed on the way.
@@ -119,6 +121,9 @@ class AsyncDatasets(AsyncResources[Dataset]):
                 Several paths are the tars or parquet files of one dataset.
             name: of the dataset; by default that of the path, or of the folder of several.
             label_by: the column, JSON field or array of the classes, where it has no usual name.
+            group_by: that of the groups (patients, tiles) that stay on one side of a split; "folder" for the
+                folder just above an image, below that of its class.
+            extends: the id of a dataset whose items come first; what it has already is left out.
             on_progress: called with the bytes sent and all bytes.
 
         Returns:
@@ -129,20 +134,30 @@ class AsyncDatasets(AsyncResources[Dataset]):
         """
         paths = [Path(path)] if isinstance(path, str | PathLike) else [Path(one) for one in path]
         fields = {"name": name or default_name(paths[0] if len(paths) == 1 else paths[0].resolve().parent)}
-        if label_by is not None:
-            fields["label_by"] = label_by
+        more = {"label_by": label_by, "group_by": group_by, "extends": extends}
+        fields |= {field: value for field, value in more.items() if value is not None}
         form = Form(image_sources(paths), fields, on_progress)
         return self._jobs.read(await post_form(self._transport, self.path, form))
 
-    async def take_in(self, uri: str, name: str, *, label_by: str | None = None) -> AsyncJob[Dataset]:
+    async def take_in(
+        self,
+        uri: str,
+        name: str,
+        *,
+        label_by: str | None = None,
+        group_by: str | None = None,
+        extends: str | None = None,
+    ) -> AsyncJob[Dataset]:
         """Have the service read images from where they lie, as in ``file:///data/pool``.
 
         Args:
             uri: of an archive, or of a folder of images or shards.
             name: of the dataset.
-            label_by: as for `upload`.
+            label_by: as for `upload`, like the others.
+            group_by: what stays together in a split.
+            extends: the id of a dataset whose items come first.
         """
-        asked = {"name": name, "uri": uri, "label_by": label_by}
+        asked = {"name": name, "uri": uri, "label_by": label_by, "group_by": group_by, "extends": extends}
         return await self._ask({field: value for field, value in asked.items() if value is not None})
 
     async def items(self, id_: str) -> AsyncIterator[Item]:
