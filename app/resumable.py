@@ -6,7 +6,7 @@ Whatever breaks off, the file is its first `offset` bytes; a longer tail is cut 
 import fcntl
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -19,7 +19,6 @@ from core.artifacts import Store
 from core.db.session import transaction
 from core.db.uploads import PendingUpload
 from core.errors import InvalidRequestError, NotFoundError, ServiceError
-from core.specs.base import Upload
 
 RECORDED_EVERY = 8 << 20  # bytes at most that a broken connection has to send again
 _READ = 1 << 20
@@ -154,13 +153,3 @@ def _begin(file: BinaryIO, upload_id: str, offset: int, checksum: Checksum | Non
     file.truncate(row.offset)
     file.seek(row.offset)
     return _Piece(file, row, checksum)
-
-
-def complete(store: Store, rows: Sequence[PendingUpload]) -> list[Upload]:
-    """What a job's spec says of uploads that have all their bytes; reads each file once, for its digest."""
-    uploads = []
-    for row in rows:
-        with store.upload(row.id).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        uploads.append(Upload(id=row.id, filename=row.filename, sha256=digest, bytes=row.bytes))
-    return uploads

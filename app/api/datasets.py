@@ -4,10 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import TypeAdapter
+from starlette.concurrency import run_in_threadpool
 
 from app import bodies, dataset_labels, paging, problems, resources, uploads
 from app.checks.datasets import understood
 from app.checks.files import check_files
+from app.checks.uploads import complete, taken
 from app.checks.uris import check_uri
 from app.database import ReadDb, WriteDb
 from app.keyed_requests import IdempotentRequest
@@ -17,11 +19,11 @@ from app.submitting import submitted
 from core.artifacts import Store
 from core.db.resources import Dataset
 from core.db.session import transaction
-from core.settings import get_settings
-from core.specs.datasets import MAX_FILES, DatasetOptions, DatasetSpec, DatasetUriSpec
+from core.settings import Settings, get_settings
+from core.specs.datasets import MAX_FILES, DatasetOptions, DatasetRequest, DatasetSpec
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
-URI_BODY: TypeAdapter[DatasetUriSpec] = TypeAdapter(DatasetUriSpec)
+JSON_BODY: TypeAdapter[DatasetRequest] = TypeAdapter(DatasetRequest)
 
 
 class DatasetsQuery(paging.PageQuery):
@@ -37,16 +39,16 @@ class DatasetsQuery(paging.PageQuery):
     responses=problems.documented(
         "malformed-upload", "idempotency-in-flight", "upload-too-large", "unsupported-media-type"
     ),
-    openapi_extra=bodies.upload_schema(URI_BODY, DatasetOptions, several=True),
+    openapi_extra=bodies.upload_schema(JSON_BODY, DatasetOptions, several=True),
 )
 async def create_dataset(request: Request, keyed: IdempotentRequest) -> Response:
     """Take in an archive or its shards, sent along or lying at a URI; answers with the job that does."""
     settings = get_settings()
     if not bodies.is_multipart(request):
-        body = await bodies.parsed_json(request, URI_BODY)
-        check_uri(body.uri, settings)
-        spec = DatasetSpec(**body.model_dump())
-        return await submitted(request, keyed, "dataset", understand=lambda db: understood(db, spec))
+        spec = await _asked(await bodies.parsed_json(request, JSON_BODY), settings)
+        return await submitted(
+            request, keyed, "dataset", understand=lambda db: understood(db, taken(db, spec, spec.uploads))
+        )
     async with uploads.received(
         request, Store(settings.store), settings.max_upload_bytes, most_files=MAX_FILES
     ) as received:
@@ -57,6 +59,16 @@ async def create_dataset(request: Request, keyed: IdempotentRequest) -> Response
         answer = await submitted(request, keyed, "dataset", understand=lambda db: understood(db, spec))
         received.kept = True
         return answer
+
+
+async def _asked(body: DatasetRequest, settings: Settings) -> DatasetSpec:
+    options = body.model_dump(exclude={"upload_ids"})
+    if body.upload_ids is None:
+        check_uri(body.uri or "", settings)
+        return DatasetSpec(**options)
+    arrived = await run_in_threadpool(complete, Store(settings.store), body.upload_ids, "upload_ids")
+    check_files([upload.filename for upload in arrived])
+    return DatasetSpec(**options, uploads=arrived)
 
 
 @router.get("")

@@ -4,13 +4,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import TypeAdapter
+from pydantic import Discriminator, Tag, TypeAdapter
 from sqlalchemy import ColumnElement, or_
+from starlette.concurrency import run_in_threadpool
 
 from app import bodies, downloads, paging, problems, resources, uploads
-from app.checks.imports import ImportFields, import_spec
-from app.checks.models import understood
+from app.checks.imports import ImportFields, ImportRequest, import_spec
+from app.checks.models import TrainSpec, understood
+from app.checks.uploads import complete, taken
 from app.database import ReadDb, WriteDb
+from app.idempotency import Keyed
 from app.keyed_requests import IdempotentRequest
 from app.schemas.jobs import JobOut
 from app.schemas.resources import FileOut, ModelOut
@@ -23,12 +26,18 @@ from core.specs.models import (
     HumanLabelModelSpec,
     PseudoLabelModelSpec,
     SelfSupervisedModelSpec,
-    TrainModelSpec,
+    objective_of,
 )
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
-TRAIN_BODY: TypeAdapter[PseudoLabelModelSpec | HumanLabelModelSpec | SelfSupervisedModelSpec] = TypeAdapter(
-    TrainModelSpec
+JSON_BODY: TypeAdapter[TrainSpec | ImportRequest] = TypeAdapter(
+    Annotated[
+        Annotated[PseudoLabelModelSpec, Tag("pseudo-labels")]
+        | Annotated[HumanLabelModelSpec, Tag("human-labels")]
+        | Annotated[SelfSupervisedModelSpec, Tag("self-supervised")]
+        | Annotated[ImportRequest, Tag("import")],
+        Discriminator(objective_of),
+    ]
 )
 DOWNLOAD = problems.documented("not-found", "range-not-satisfiable")
 
@@ -50,13 +59,15 @@ class ModelsQuery(paging.PageQuery):
     responses=problems.documented(
         "malformed-upload", "idempotency-in-flight", "upload-too-large", "unsupported-media-type"
     ),
-    openapi_extra=bodies.upload_schema(TRAIN_BODY, ImportFields),
+    openapi_extra=bodies.upload_schema(JSON_BODY, ImportFields),
 )
 async def create_model(request: Request, keyed: IdempotentRequest) -> Response:
     """Train a source model, or import one that is sent along; answers with the job that does it."""
     if not bodies.is_multipart(request):
-        spec = await bodies.parsed_json(request, TRAIN_BODY)
-        return await submitted(request, keyed, "model", understand=lambda db: understood(db, spec))
+        body = await bodies.parsed_json(request, JSON_BODY)
+        if isinstance(body, ImportRequest):
+            return await _import_upload(request, keyed, body)
+        return await submitted(request, keyed, "model", understand=lambda db: understood(db, body))
     settings = get_settings()
     async with uploads.received(request, Store(settings.store), settings.max_upload_bytes) as received:
         keyed = keyed.identified(received.digest)
@@ -65,6 +76,13 @@ async def create_model(request: Request, keyed: IdempotentRequest) -> Response:
         answer = await submitted(request, keyed, "model", understand=lambda _: imported)
         received.kept = True
         return answer
+
+
+async def _import_upload(request: Request, keyed: Keyed, body: ImportRequest) -> Response:
+    store = Store(get_settings().store)
+    (upload,) = await run_in_threadpool(complete, store, [body.upload_id], "upload_id")
+    spec = import_spec(body, upload)
+    return await submitted(request, keyed, "model", understand=lambda db: taken(db, spec, [upload]))
 
 
 @router.get("")

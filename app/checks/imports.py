@@ -1,5 +1,7 @@
 """What can be known of an import before its file is looked into."""
 
+from typing import Literal
+
 from app.bodies import UploadFields
 from core.errors import InvalidRequestError
 from core.specs.base import Upload
@@ -9,6 +11,13 @@ from core.specs.models import ImportModelSpec
 
 class ImportFields(UploadFields, OnnxPreprocessing):
     """What goes with the `file` of a model; all but the name is for ONNX networks alone."""
+
+
+class ImportRequest(ImportFields):
+    """An import whose file was sent in pieces before."""
+
+    objective: Literal["import"]
+    upload_id: str
 
 
 def import_spec(fields: ImportFields, upload: Upload) -> ImportModelSpec:

@@ -1,8 +1,8 @@
 """Dataset: images (or embeddings) to be taken in."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from core.specs.base import Name, Spec, Upload
 
@@ -20,10 +20,19 @@ class DatasetOptions(Spec):
     extends: str | None = None  # the dataset whose items come first
 
 
-class DatasetUriSpec(DatasetOptions):
-    """The JSON body: where the images already lie."""
+class DatasetRequest(DatasetOptions):
+    """The JSON body: where the images lie already, or the uploads that brought them."""
 
-    uri: str
+    uri: str | None = None
+    upload_ids: Annotated[list[str], Field(min_length=1, max_length=MAX_FILES)] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.uri is None) == (self.upload_ids is None):
+            raise ValueError(
+                "give either `uri` or `upload_ids`; or send the file itself, as multipart/form-data"
+            )
+        return self
 
 
 class DatasetSpec(DatasetOptions):

@@ -138,25 +138,19 @@ class ImportModelSpec(Spec):
     preprocessing: OnnxPreprocessing | None = Field(None, description="of an ONNX network")
 
 
-def _objective(value: object) -> str:
+def objective_of(value: object) -> str:
+    """Which of the specs a body or a row is."""
     if isinstance(value, dict):
         return str(value.get("objective", "pseudo-labels"))
     return str(getattr(value, "objective", "pseudo-labels"))
 
 
-# What a JSON body may ask for; an import is asked for by its multipart body.
-TrainModelSpec = Annotated[
-    Annotated[PseudoLabelModelSpec, Tag("pseudo-labels")]
-    | Annotated[HumanLabelModelSpec, Tag("human-labels")]
-    | Annotated[SelfSupervisedModelSpec, Tag("self-supervised")],
-    Discriminator(_objective),
-]
 ModelSpec = Annotated[
     Annotated[PseudoLabelModelSpec, Tag("pseudo-labels")]
     | Annotated[HumanLabelModelSpec, Tag("human-labels")]
     | Annotated[SelfSupervisedModelSpec, Tag("self-supervised")]
     | Annotated[ImportModelSpec, Tag("import")],
-    Discriminator(_objective),
+    Discriminator(objective_of),
 ]
 MODEL_SPEC: TypeAdapter[
     PseudoLabelModelSpec | HumanLabelModelSpec | SelfSupervisedModelSpec | ImportModelSpec

@@ -20,7 +20,8 @@ class DiscoverSpec(TypedDict, total=False):
     """The same, with the dataset to look in.
 
     Attributes:
-        k: by default 64.
+        k: how many anchors to find; by default 64.
+        names: what to call them; None: words from a fixed list.
     """
 
     dataset_id: Required[str]
@@ -32,9 +33,11 @@ class AnchorSetSpec(TypedDict, total=False):
     """An anchor-set job: anchors that are given, or discovered.
 
     Attributes:
-        embedder: by default patch-kmeans.
-        metric: by default euclidean.
-        seed: by default 0.
+        embedder: a built-in's name, or the id of a model or fitted embedder; or several; by default patch-
+            kmeans.
+        metric: in which anchors and images lie apart; by default euclidean.
+        fit_on: the datasets that a built-in embedder is fitted on.
+        seed: of all that is random; by default 0.
     """
 
     name: str | None
@@ -50,11 +53,14 @@ class GeometryLabelingSpec(TypedDict, total=False):
     """A labeling by geometry; with `classes_of` under the class ids of a labeling made before.
 
     Attributes:
-        length: by default 2.
-        prefer: by default explain.
-        project: by default False.
-        ordered: by default True.
-        min_class_size: by default 1.
+        length: anchors in a label; by default 2.
+        prefer: which anchor comes next; by default explain.
+        project: first project images into the anchors' affine hull; by default False.
+        ordered: whether the order of a label's anchors counts; by default True.
+        min_class_size: images of smaller classes back off to labels of fewer anchors; by default 1.
+        max_classes: back off until there are no more; None: any.
+        temperature: how soft the soft targets are, in the metric's squared units; None: by their spread.
+        classes_of: a labeling whose class ids are kept.
     """
 
     dataset_id: Required[str]
@@ -75,7 +81,9 @@ class KMeansLabelingSpec(TypedDict, total=False):
 
     Attributes:
         embedder: by default patch-kmeans.
-        seed: by default 0.
+        n_classes: how many clusters.
+        seed: of all that is random; by default 0.
+        classes_of: a labeling whose class ids are kept.
     """
 
     dataset_id: Required[str]
@@ -90,7 +98,7 @@ class ShuffledLabelingSpec(TypedDict, total=False):
     """The control with the same histogram and no meaning.
 
     Attributes:
-        seed: by default 0.
+        seed: of all that is random; by default 0.
     """
 
     labeling_id: Required[str]
@@ -98,20 +106,38 @@ class ShuffledLabelingSpec(TypedDict, total=False):
     seed: int
 
 
+class ImportRequest(TypedDict, total=False):
+    """An import whose file was sent in pieces before.
+
+    Attributes:
+        image_size: pixels a side; None: the network's own, or 224.
+        image_mean: of every channel or of all; None: ImageNet's for 3 channels, else 0.5.
+        image_std: likewise.
+        rescale_factor: what 8-bit pixels are multiplied with first; by default 0.00392156862745098.
+    """
+
+    name: Required[str]
+    upload_id: Required[str]
+    image_size: int | None
+    image_mean: list[float] | None
+    image_std: list[float] | None
+    rescale_factor: float
+
+
 class TransferSpec(TypedDict, total=False):
     """A transfer job; `model_id` None trains `arch` from scratch.
 
     Attributes:
         label_budget: labelled images a class; None: all.
-        epochs: by default 30.
+        epochs: passes over the images; by default 30.
         method: by default fine-tune.
         image_size: None: the model's own, or 32 from scratch.
-        batch_size: by default 32.
+        batch_size: images in a step; by default 32.
         learning_rate: None: chosen by cross-validation inside the labelled budget.
         balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
             none.
         augmentation: how training images are moved by chance; by default crop.
-        seed: by default 0.
+        seed: of all that is random; by default 0.
         arch: None: the model's own, or the default from scratch.
     """
 
@@ -146,7 +172,8 @@ class DiscoverOptions(TypedDict, total=False):
     """How many anchors to find among a pool's responses, and what to call them.
 
     Attributes:
-        k: by default 64.
+        k: how many anchors to find; by default 64.
+        names: what to call them; None: words from a fixed list.
     """
 
     k: int
@@ -157,9 +184,11 @@ class PipelineAnchors(TypedDict, total=False):
     """An existing anchor set, given anchors, or (by default) anchors discovered in the pool.
 
     Attributes:
-        embedder: by default patch-kmeans.
-        metric: by default euclidean.
-        seed: by default 0.
+        embedder: a built-in's name, or the id of a model or fitted embedder; or several; by default patch-
+            kmeans.
+        metric: in which anchors and images lie apart; by default euclidean.
+        fit_on: the datasets that a built-in embedder is fitted on.
+        seed: of all that is random; by default 0.
     """
 
     name: str | None
@@ -176,11 +205,13 @@ class GeometryOptions(TypedDict, total=False):
     """The rule that grows a simplex from an image; docs/method.md gives the terms.
 
     Attributes:
-        length: by default 2.
-        prefer: by default explain.
-        project: by default False.
-        ordered: by default True.
-        min_class_size: by default 1.
+        length: anchors in a label; by default 2.
+        prefer: which anchor comes next; by default explain.
+        project: first project images into the anchors' affine hull; by default False.
+        ordered: whether the order of a label's anchors counts; by default True.
+        min_class_size: images of smaller classes back off to labels of fewer anchors; by default 1.
+        max_classes: back off until there are no more; None: any.
+        temperature: how soft the soft targets are, in the metric's squared units; None: by their spread.
     """
 
     name: str | None
@@ -199,12 +230,12 @@ class PseudoLabelOptions(TypedDict, total=False):
     Attributes:
         arch: None: that of an imported model which is trained on; by default resnet-tiny.
         init_model_id: a model whose body is trained on, under a new head; None: random weights.
-        epochs: by default 6.
-        image_size: by default 32.
-        batch_size: by default 128.
-        learning_rate: by default 0.004.
+        epochs: passes over the images; by default 6.
+        image_size: pixels along a side; by default 32.
+        batch_size: images in a step; by default 128.
+        learning_rate: the highest of its schedule; by default 0.004.
         augmentation: how training images are moved by chance; by default crop.
-        seed: by default 0.
+        seed: of all that is random; by default 0.
         balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
             none.
         validation_share: of the images, held out: at most 5,000, none of fewer than 20; groups stay together;
@@ -239,15 +270,15 @@ class TransferOptions(TypedDict, total=False):
 
     Attributes:
         label_budget: labelled images a class; None: all.
-        epochs: by default 30.
+        epochs: passes over the images; by default 30.
         method: by default fine-tune.
         image_size: None: the model's own, or 32 from scratch.
-        batch_size: by default 32.
+        batch_size: images in a step; by default 32.
         learning_rate: None: chosen by cross-validation inside the labelled budget.
         balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
             none.
         augmentation: how training images are moved by chance; by default crop.
-        seed: by default 0.
+        seed: of all that is random; by default 0.
     """
 
     dataset_id: Required[str]
@@ -279,14 +310,15 @@ class PipelineSpec(TypedDict, total=False):
     transfer: TransferOptions | None
 
 
-class DatasetUriSpec(TypedDict, total=False):
-    """The JSON body: where the images already lie."""
+class DatasetRequest(TypedDict, total=False):
+    """The JSON body: where the images lie already, or the uploads that brought them."""
 
     name: Required[str]
-    uri: Required[str]
     label_by: str | None
     group_by: str | None
     extends: str | None
+    uri: str | None
+    upload_ids: list[str] | None
 
 
 class TrainModelSpec(TypedDict, total=False):
@@ -295,12 +327,14 @@ class TrainModelSpec(TypedDict, total=False):
     Attributes:
         arch: None: that of an imported model which is trained on; by default resnet-tiny.
         init_model_id: a model whose body is trained on, under a new head; None: random weights.
-        epochs: by default 6.
-        image_size: by default 32.
-        batch_size: by default 128.
-        learning_rate: by default 0.004.
+        epochs: passes over the images; by default 6 (pseudo-labels) or 6 (human-labels) or 20 (self-
+            supervised).
+        image_size: pixels along a side; by default 32.
+        batch_size: images in a step; by default 128.
+        learning_rate: the highest of its schedule; by default 0.004 (pseudo-labels) or 0.004 (human-labels)
+            or 0.002 (self-supervised).
         augmentation: how training images are moved by chance; by default crop.
-        seed: by default 0.
+        seed: of all that is random; by default 0.
         balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
             none.
         validation_share: of the images, held out: at most 5,000, none of fewer than 20; groups stay together;

@@ -178,6 +178,38 @@ def test_what_is_no_request_of_the_protocol(api: Api) -> None:
         assert patch(api, missing, 0, b"x").status_code == 404
 
 
+def test_a_dataset_takes_in_what_is_whole_and_only_once(api: Api) -> None:
+    url, half = announce(api, 5, "a.tar"), announce(api, 5, "b.tar")
+    patch(api, url, 0, b"bytes")
+    patch(api, half, 0, b"by")
+    upload_id, half_id = url.rpartition("/")[2], half.rpartition("/")[2]
+    for ids, pointer in (([half_id], 0), ([upload_id, "upl_0"], 1), ([upload_id, upload_id], 1)):
+        body = {"name": "pool", "upload_ids": ids}
+        assert api.pointers("/v1/datasets", body) == [f"#/upload_ids/{pointer}"]
+    body = {"name": "pool", "upload_ids": [upload_id]}
+    job = api.client.post("/v1/datasets", json=body, headers={"Idempotency-Key": "mine"}).json()
+    (upload,) = job["spec"]["uploads"]
+    digest = hashlib.sha256(b"bytes").hexdigest()
+    assert upload == {"id": upload_id, "filename": "a.tar", "sha256": digest, "bytes": 5}
+    assert api.client.head(url, headers=TUS).status_code == 404
+    again = api.client.post("/v1/datasets", json=body, headers={"Idempotency-Key": "mine"})
+    assert again.json()["id"] == job["id"]
+    assert api.pointers("/v1/datasets", body) == ["#/upload_ids/0"]
+    assert stored(api, url) == b"bytes"  # it is the job's now
+    assert api.pointers("/v1/datasets", {"name": "pool"}) == ["#"]
+    assert api.pointers("/v1/datasets", body | {"uri": "file:///x"}) == ["#"]
+
+
+def test_a_model_is_imported_from_an_upload(api: Api) -> None:
+    url = announce(api, 5, "net.onnx")
+    body = {"objective": "import", "name": "net", "upload_id": url.rpartition("/")[2], "image_size": 64}
+    assert api.pointers("/v1/models", body) == ["#/upload_id"]
+    patch(api, url, 0, b"bytes")
+    job = api.client.post("/v1/models", json=body).json()
+    assert job["spec"]["upload"]["filename"] == "net.onnx"
+    assert job["spec"]["preprocessing"]["image_size"] == 64
+
+
 def test_an_upload_is_forgotten_with_its_bytes(api: Api) -> None:
     url = announce(api, 4)
     patch(api, url, 0, b"da")
