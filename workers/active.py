@@ -1,6 +1,7 @@
 """What a task is given: its job under a lease, and ways to say how far it is."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from g2l.nn.records import EpochRecord
     from g2l.nn.training import OnEpoch
 
+DECODING = "decoding"  # comes before a job's own work, and only once for a dataset and size
 REPORT_SECONDS = 0.5  # at most so often is progress within a stage written
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
@@ -34,6 +36,26 @@ T = TypeVar("T")
 OnProgress = Callable[[int, int], None]
 
 _log = structlog.get_logger()
+
+
+@dataclass
+class Pace:
+    """Images that went through a stage, which may be entered several times, and the seconds it took."""
+
+    images: int = 0
+    seconds: float = 0.0
+    _done: int = 0
+    _at: float = 0.0
+
+    def begin(self) -> None:
+        """The stage is entered."""
+        self._done, self._at = 0, time.perf_counter()
+
+    def reached(self, done: int) -> None:
+        """So many of this time's images are done."""
+        now = time.perf_counter()
+        self.images, self.seconds = self.images + done - self._done, self.seconds + now - self._at
+        self._done, self._at = done, now
 
 
 @dataclass
@@ -47,6 +69,7 @@ class ActiveJob(Generic[SpecT]):
     store: Store
     _stage: str | None = field(default=None, init=False)
     _reported: float = field(default=0.0, init=False)
+    _paces: dict[str, Pace] = field(default_factory=lambda: defaultdict(Pace), init=False)
 
     def enter(self, stage: str) -> None:
         """Say that a stage without countable steps has begun."""
@@ -56,12 +79,22 @@ class ActiveJob(Generic[SpecT]):
     def counting(self, stage: str, unit: str) -> OnProgress:
         """Enter a stage; what it returns takes (done, total) and raises where the lease is lost."""
         self.enter(stage)
+        pace = self._paces[stage] if unit == "images" else Pace()
+        pace.begin()
 
         def on_progress(done: int, total: int) -> None:
+            pace.reached(done)
             if time.monotonic() - self._reported >= REPORT_SECONDS:
                 self._report(Progress(stage, int(done), int(total), unit))
 
         return on_progress
+
+    def images_per_second(self, stage: str | None = None) -> float | None:
+        """How fast images went through a stage, or the longest one but decoding; None if none was counted."""
+        paces = {name: pace for name, pace in self._paces.items() if pace.images and name != DECODING}
+        longest = max(paces, key=lambda name: paces[name].seconds, default=None)
+        found = paces.get(stage or longest or "")
+        return None if found is None or found.seconds == 0 else found.images / found.seconds
 
     def metric(self, **data: float | int | str | None) -> None:
         """Record a measurement as an event."""

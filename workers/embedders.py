@@ -22,6 +22,7 @@ from workers.products import Made
 if TYPE_CHECKING:
     from g2l.nn.embedders import Embedder as Network
 
+FITTING = "fitting the embedder"
 FITTING_SIDE = 32  # pixels; built-in embedders look at no more
 SMALLEST_SIDE = 8
 FITTING_IMAGES = 10_000  # of all datasets together, where there are several
@@ -96,6 +97,7 @@ def _kept(
         channels=fit_on[0].channels,
         artifact=published.digest,
         seconds=seconds,
+        images_per_second=job.images_per_second(FITTING),
     )
     return Embedding(row.id, network, row.channels, (Made(row, [published]),))
 
@@ -116,7 +118,7 @@ def _fit(
         return fit_identity(pixels.open_pack(job.store, fit_on[0]).embeddings())
     if name == "patch-kmeans":
         images = _fitting_images(job, fit_on)
-        job.enter("fitting the embedder")
+        job.enter(FITTING)
         return fit_patch_kmeans(images, seed=seed)
     if name == "self-supervised":
         return _trained(job, name, partial(fit_self_supervised, _fitting_images(job, fit_on), seed=seed))
@@ -125,7 +127,7 @@ def _fit(
 
 
 def _trained(job: ActiveJob[Any], name: str, fit: Callable[..., "Network"]) -> "Network":
-    on_progress = job.counting("fitting the embedder", "images")
+    on_progress = job.counting(FITTING, "images")
     return job.resuming(f"{name}.pt", lambda checkpoint: fit(on_progress=on_progress, checkpoint=checkpoint))
 
 

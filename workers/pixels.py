@@ -13,7 +13,7 @@ from core.artifacts import Store
 from core.db.resources import Dataset
 from core.errors import InvalidRequestError
 from g2l.data.pack import Pack
-from workers.active import ActiveJob
+from workers.active import DECODING, ActiveJob
 
 Images = NDArray[Any]  # (N, H, W, C) uint8 or uint16
 Indices = NDArray[np.int64]
@@ -41,7 +41,7 @@ def images_of(job: ActiveJob[Any], dataset: Dataset, size: int, channels: int | 
     with _alone(path):
         if not path.exists():
             pack = open_pack(job.store, dataset)
-            pack.resized(size, channels, out=path, on_progress=job.counting("decoding", "images"))
+            pack.resized(size, channels, out=path, on_progress=job.counting(DECODING, "images"))
         return _mapped(path)
 
 
@@ -54,7 +54,7 @@ def images_from(job: ActiveJob[Any], dataset: Dataset, size: int, first: int) ->
     path = _cached(job.store, dataset, f"{size}x{dataset.channels}-from-{first}")
     with _alone(path):
         if not path.exists():
-            new, on_progress = np.arange(first, dataset.n_items), job.counting("decoding", "images")
+            new, on_progress = np.arange(first, dataset.n_items), job.counting(DECODING, "images")
             pack = open_pack(job.store, dataset)
             pack.resized(size, dataset.channels, new, out=path, on_progress=on_progress)
         return _mapped(path)

@@ -58,10 +58,13 @@ class Product:
         kind, place = _PLACES[type(row)]
         return {"kind": kind, "id": row.id, "href": f"/v1/{place}/{row.id}"}
 
-    def note_seconds(self, seconds: float) -> None:
-        """Say how long the work took, unless its task has measured that itself."""
-        if isinstance(self.result.row, Resource) and self.result.row.seconds is None:
-            self.result.row.seconds = seconds
+    def note_pace(self, seconds: float, images_per_second: float | None) -> None:
+        """Say how long the work took and how fast it went, unless its task has measured that itself."""
+        row = self.result.row
+        if isinstance(row, Resource) and row.seconds is None:
+            row.seconds = seconds
+        if isinstance(row, Resource) and row.images_per_second is None:
+            row.images_per_second = images_per_second
 
     def save(self, session: Session) -> None:
         """Write all rows, in an order that foreign keys allow."""

@@ -74,7 +74,7 @@ def _run(job: ActiveJob[Any]) -> None:
         started = time.perf_counter()
         product: Product = task.run(job)
         seconds = time.perf_counter() - started
-        product.note_seconds(seconds)
+        product.note_pace(seconds, job.images_per_second())
         _write(job, lambda session: _succeed(session, job, product))
         _log.info("succeeded", result=product.reference["id"], seconds=round(seconds, 1))
     except (G2LError, ServiceError) as refusal:

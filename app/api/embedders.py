@@ -33,6 +33,8 @@ BUILT_IN: Final[dict[str, EmbedderOut]] = {
         created_at=None,
         job_id=None,
         spec=None,
+        seconds=None,
+        images_per_second=None,
     )
     for name, about in ABOUT.items()
 }
@@ -104,4 +106,6 @@ def _out(row: Embedder | Model) -> EmbedderOut:
         created_at=row.created_at,
         job_id=row.job_id,
         spec=row.spec,
+        seconds=row.seconds,
+        images_per_second=row.images_per_second,
     )

@@ -76,6 +76,8 @@ class DatasetOut(BaseModel):
     created_at: datetime
     job_id: str
     spec: dict[str, Any]
+    seconds: float | None
+    images_per_second: float | None
     pseudo_label: DatasetLabelOut | None = None
 
 

@@ -36,6 +36,8 @@ class EmbedderOut(BaseModel):
     created_at: datetime | None
     job_id: str | None
     spec: dict[str, Any] | None
+    seconds: float | None
+    images_per_second: float | None
 
 
 class AnchorSetOut(ResourceOut):

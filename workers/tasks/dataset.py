@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +20,7 @@ _CHUNK = 1 << 20
 
 def run(job: ActiveJob[DatasetSpec]) -> Product:
     """Pack what was uploaded, or what lies at the URI, behind what the dataset that it extends has."""
+    started = time.perf_counter()
     parent = None if job.spec.extends is None else load(Dataset, job.spec.extends)
     with job.staging() as folder:
         source, filename = _source(job, folder / "files")
@@ -43,6 +45,8 @@ def run(job: ActiveJob[DatasetSpec]) -> Product:
             sha256 = hashlib.sha256(f"{parent.sha256}\n{sha256}\n".encode()).hexdigest()
             size += parent.bytes
         published = job.store.publish(pack)
+    seconds = time.perf_counter() - started
+    n_new = summary.n_items - (0 if parent is None else parent.n_items)
     row = Dataset(
         id=new_id("ds"),
         name=job.spec.name,
@@ -52,6 +56,8 @@ def run(job: ActiveJob[DatasetSpec]) -> Product:
         sha256=sha256,
         bytes=size,
         parent_id=None if parent is None else parent.id,
+        seconds=seconds,
+        images_per_second=n_new / seconds if summary.kind == "images" else None,
         **summary.to_dict(),
     )
     return Product(Made(row, [published], [] if parent is None else [parent.id]))

@@ -225,6 +225,7 @@ def _publish(
     counts = np.bincount(kept.class_ids, minlength=len(kept.classes))
     shares = counts[counts > 0] / counts.sum()
     seconds = time.perf_counter() - started
+    row.seconds, row.images_per_second = seconds, len(kept.class_ids) / seconds
     row.id, row.name, row.job_id, row.spec = new_id("lab"), job.spec.name, job.held.job_id, job.stored_spec
     row.dataset_id, row.artifact, row.n_items = dataset.id, published.digest, len(kept.class_ids)
     row.n_classes = len(kept.classes)
@@ -236,7 +237,7 @@ def _publish(
         "largest_share": float(shares.max()),
         "warnings": _warnings(kept),
         "seconds": seconds,
-        "images_per_second": row.n_items / seconds,
+        "images_per_second": row.images_per_second,
     } | figures
     uses = [dataset.id, *([row.anchor_set_id] if row.anchor_set_id else [])]
     if responder is None:
