@@ -143,10 +143,20 @@ def _merged(arms: list[Schema]) -> Schema:
                 earlier = fields.get(key, {"enum": []})
                 fields[key] = {"enum": [*earlier["enum"], field["const"]]}
             else:
-                fields.setdefault(key, field)
+                fields.setdefault(key, {**field, "defaults": {}})["defaults"][_kind(arm)] = field.get(
+                    "default"
+                )
+    for field in fields.values():
+        defaults: dict[str, Any] = field.get("defaults", {})
+        if len(set(map(str, defaults.values()))) > 1:
+            field["default"] = " or ".join(f"{value} ({kind})" for kind, value in defaults.items())
     required = set.intersection(*(set(arm.get("required", [])) for arm in arms)) & fields.keys()
     about = "A source model; `objective` says what it is trained for."
     return {"description": about, "properties": fields, "required": sorted(required - {"objective"})}
+
+
+def _kind(arm: Schema) -> str:
+    return str(next(field["const"] for field in arm["properties"].values() if "const" in field))
 
 
 def _ordered(names: list[str], schemas: dict[str, Schema]) -> list[str]:
@@ -184,13 +194,14 @@ def _about(field: Schema) -> str:
 
 
 def _docstring(about: str, documented: list[tuple[str, str]]) -> str:
-    about = about.replace("null", "None")
-    lines = textwrap.wrap(f'"""{about}', WIDTH)
+    about = about.split("\n\n")[0].replace("null", "None")
+    lines = textwrap.wrap(f'"""{about}', WIDTH, break_on_hyphens=False)
     if documented:
         lines += ["", "Attributes:"]
         for key, words in documented:
             text = f"{key}: {words.replace('null', 'None')}."
-            lines += textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="        ")
+            wrapped = textwrap.wrap(text, WIDTH - 4, subsequent_indent="    ", break_on_hyphens=False)
+            lines += [f"    {line}" for line in wrapped]
     if len(lines) == 1:
         return f'    {lines[0]}"""\n'
     return textwrap.indent("\n".join([*lines, '"""']), "    ") + "\n"

@@ -19,7 +19,7 @@ class DiscoverOptions(Spec):
     """How many anchors to find among a pool's responses, and what to call them."""
 
     k: AnchorCount = 64
-    names: list[Name] | None = None
+    names: list[Name] | None = Field(None, description="what to call them; null: words from a fixed list")
 
     @model_validator(mode="after")
     def _a_name_each(self) -> Self:
@@ -43,9 +43,11 @@ class AnchorSetOptions(Spec):
     """What a pipeline may say of its anchors beside the anchors themselves."""
 
     name: Name | None = None
-    embedder: EmbedderChoice = "patch-kmeans"
-    metric: Metric = "euclidean"
-    fit_on: FitOn = None
+    embedder: EmbedderChoice = Field(
+        "patch-kmeans", description="a built-in's name, or the id of a model or fitted embedder; or several"
+    )
+    metric: Metric = Field("euclidean", description="in which anchors and images lie apart")
+    fit_on: FitOn = Field(None, description="the datasets that a built-in embedder is fitted on")
     seed: Seed = 0
 
 

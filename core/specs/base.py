@@ -31,14 +31,14 @@ Name = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_without_nul),
 ]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-Length = Annotated[int, Field(ge=1, le=16)]
-AnchorCount = Annotated[int, Field(ge=2, le=4096)]
-Epochs = Annotated[int, Field(ge=1, le=10_000)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1, description="of all that is random")]
+Length = Annotated[int, Field(ge=1, le=16, description="anchors in a label")]
+AnchorCount = Annotated[int, Field(ge=2, le=4096, description="how many anchors to find")]
+Epochs = Annotated[int, Field(ge=1, le=10_000, description="passes over the images")]
 SMALLEST_SIDE, LARGEST_SIDE = 8, 1024
-ImageSize = Annotated[int, Field(ge=SMALLEST_SIDE, le=LARGEST_SIDE)]
-BatchSize = Annotated[int, Field(ge=1, le=4096)]
-LearningRate = Annotated[float, Field(gt=0, le=10)]
+ImageSize = Annotated[int, Field(ge=SMALLEST_SIDE, le=LARGEST_SIDE, description="pixels along a side")]
+BatchSize = Annotated[int, Field(ge=1, le=4096, description="images in a step")]
+LearningRate = Annotated[float, Field(gt=0, le=10, description="the highest of its schedule")]
 LabelBudget = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Metric = Literal["euclidean", "hellinger", "jensen-shannon", "energy", "kl"]
 Balance = Literal["none", "sampling", "loss"]

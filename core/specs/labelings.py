@@ -14,12 +14,17 @@ class GeometryOptions(Spec):
 
     name: Name | None = None
     length: Length = 2
-    prefer: Prefer = "explain"
-    project: bool = False
-    ordered: bool = True
-    min_class_size: Annotated[int, Field(ge=1)] = 1
-    max_classes: ClassCount | None = None
-    temperature: Annotated[float, Field(gt=0)] | None = None
+    prefer: Prefer = Field("explain", description="which anchor comes next")
+    project: bool = Field(False, description="first project images into the anchors' affine hull")
+    ordered: bool = Field(True, description="whether the order of a label's anchors counts")
+    min_class_size: Annotated[int, Field(ge=1)] = Field(
+        1, description="images of smaller classes back off to labels of fewer anchors"
+    )
+    max_classes: ClassCount | None = Field(None, description="back off until there are no more; null: any")
+    temperature: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="how soft the soft targets are, in the metric's squared units; null: by their spread",
+    )
 
 
 class GeometryLabelingSpec(GeometryOptions):
@@ -28,7 +33,7 @@ class GeometryLabelingSpec(GeometryOptions):
     method: Literal["geometry"] = "geometry"
     dataset_id: str
     anchor_set_id: str
-    classes_of: str | None = None
+    classes_of: str | None = Field(None, description="a labeling whose class ids are kept")
 
 
 class KMeansLabelingSpec(Spec):
@@ -38,9 +43,9 @@ class KMeansLabelingSpec(Spec):
     name: Name | None = None
     dataset_id: str
     embedder: EmbedderChoice = "patch-kmeans"
-    n_classes: ClassCount | None = None
+    n_classes: ClassCount | None = Field(None, description="how many clusters")
     seed: Seed = 0
-    classes_of: str | None = None
+    classes_of: str | None = Field(None, description="a labeling whose class ids are kept")
 
     @model_validator(mode="after")
     def _says_how_many(self) -> Self:

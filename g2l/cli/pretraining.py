@@ -41,9 +41,16 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
         list[str],
         typer.Argument(
             metavar="SOURCE…",
-            help="A labeling (lab_…), or several of one dataset: a head each; or a labelled dataset (ds_…).",
+            help="A labeling (lab_…), or several of one dataset: a head each; or a dataset (ds_…).",
         ),
     ],
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="What a dataset is trained for: human-labels (its own; the default) or self-supervised."
+        ),
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Of self-supervised training: simclr or vicreg.")] = None,
     arch: Arch = None,
     init: Init = None,
     epochs: Epochs = None,
@@ -64,13 +71,14 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
     """Train a source model."""
     what: dict[str, Any]
     if len(sources) > 1:
-        what = {"labeling_ids": sources}
+        what = given(labeling_ids=sources, objective=objective)
     elif sources[0].startswith("ds_"):
-        what = {"objective": "human-labels", "dataset_id": sources[0]}
+        what = {"objective": objective or "human-labels", "dataset_id": sources[0]}
     else:
-        what = {"labeling_id": sources[0]}
+        what = given(labeling_id=sources[0], objective=objective)
     fields = given(
         name=name,
+        method=method,
         arch=arch,
         init_model_id=init,
         epochs=epochs,

@@ -112,6 +112,8 @@ class Dataset(Answer):
     created_at: datetime
     job_id: str
     spec: JsonObject
+    seconds: float | None
+    images_per_second: float | None
     pseudo_label: DatasetLabel | None
 
 
@@ -141,6 +143,8 @@ class Embedder(Answer):
     created_at: datetime | None
     job_id: str | None
     spec: JsonObject | None
+    seconds: float | None
+    images_per_second: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

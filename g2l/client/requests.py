@@ -33,8 +33,8 @@ class AnchorSetSpec(TypedDict, total=False):
     """An anchor-set job: anchors that are given, or discovered.
 
     Attributes:
-        embedder: a built-in's name, or the id of a model or fitted embedder; or several; by default patch-
-            kmeans.
+        embedder: a built-in's name, or the id of a model or fitted embedder; or several; by default
+            patch-kmeans.
         metric: in which anchors and images lie apart; by default euclidean.
         fit_on: the datasets that a built-in embedder is fitted on.
         seed: of all that is random; by default 0.
@@ -184,8 +184,8 @@ class PipelineAnchors(TypedDict, total=False):
     """An existing anchor set, given anchors, or (by default) anchors discovered in the pool.
 
     Attributes:
-        embedder: a built-in's name, or the id of a model or fitted embedder; or several; by default patch-
-            kmeans.
+        embedder: a built-in's name, or the id of a model or fitted embedder; or several; by default
+            patch-kmeans.
         metric: in which anchors and images lie apart; by default euclidean.
         fit_on: the datasets that a built-in embedder is fitted on.
         seed: of all that is random; by default 0.
@@ -327,8 +327,8 @@ class TrainModelSpec(TypedDict, total=False):
     Attributes:
         arch: None: that of an imported model which is trained on; by default resnet-tiny.
         init_model_id: a model whose body is trained on, under a new head; None: random weights.
-        epochs: passes over the images; by default 6 (pseudo-labels) or 6 (human-labels) or 20 (self-
-            supervised).
+        epochs: passes over the images; by default 6 (pseudo-labels) or 6 (human-labels) or 20
+            (self-supervised).
         image_size: pixels along a side; by default 32.
         batch_size: images in a step; by default 128.
         learning_rate: the highest of its schedule; by default 0.004 (pseudo-labels) or 0.004 (human-labels)
