@@ -114,11 +114,12 @@ def target_split(
                 "all labelled images are in 'test'; put some in 'train', or use no splits", field="dataset_id"
             )
         return TargetSplit(labelled[~in_test], labelled[in_test], derived=False)
+    rows = slice(None) if len(labelled) == len(class_ids) else labelled  # no copies of a million numbers
     if groups is None:
-        in_test = _draw_images(class_ids[labelled], keys[labelled], versions[labelled], classes=classes)
+        in_test = _draw_images(class_ids[rows], keys[rows], versions[rows], classes=classes)
     else:
         in_test, one_sided = draw_groups(
-            class_ids[labelled], keys[labelled], groups[labelled], versions[labelled], share=TEST_SHARE
+            class_ids[rows], keys[rows], groups[rows], versions[rows], share=TEST_SHARE
         )
         if one_sided:
             raise _one_sided([classes[class_id] for class_id in one_sided])
