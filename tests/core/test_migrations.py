@@ -114,11 +114,13 @@ def test_stored_specs_are_rewritten_both_ways(empty: Engine) -> None:
         "model": {"labeling_id": "lab_x", "epochs": 3, "balanced": True},
         "pipeline": {"dataset_id": "ds_x", "model": {"epochs": 3, "balanced": False}},
         "transfer": {"dataset_id": "ds_x"},
+        "dataset": {"name": "x", "uri": None, "upload": {"id": "upl_x", "bytes": 3}},
     }
     new = {
         "model": {"labeling_id": "lab_x", "epochs": 3, "balance": "sampling"},
         "pipeline": {"dataset_id": "ds_x", "model": {"epochs": 3, "balance": "none"}},
         "transfer": {"dataset_id": "ds_x"},
+        "dataset": {"name": "x", "uri": None, "uploads": [{"id": "upl_x", "bytes": 3}]},
     }
 
     def stored() -> dict[str, Any]:

@@ -270,3 +270,16 @@ def test_other_files_are_refused(
 def test_archives_without_entries_can_be_opened(kind: str, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     assert entries(make(kind, tmp_path, {})) == []
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "folder"])
+def test_dicom_without_an_ending_is_found_by_its_content(kind: str, tmp_path: Path) -> None:
+    dicom = bytes(128) + b"DICM and so on"
+    files = {
+        "a/IM000001": dicom,
+        "a/1.2.840.113619": dicom,
+        "a/x.dcm": dicom,
+        "LICENSE": bytes(200),
+        "v1.2": b"",
+    }
+    assert set(accepted(make(kind, tmp_path, files))) == {"a/IM000001", "a/1.2.840.113619", "a/x.dcm"}

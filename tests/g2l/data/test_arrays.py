@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from g2l.data.archives import UnsupportedArchiveError
 from g2l.data.arrays import BadArraysError, NotFiniteError
+from g2l.data.columns import MultiLabelError, UnknownColumnError
 from g2l.data.ingest import NoImagesError
 from g2l.data.pack import Pack, WrongKindError, write_pack
 
@@ -98,6 +99,23 @@ def test_other_arrays_are_refused(arrays: dict[str, Any], says: str, tmp_path: P
         pack_of(tmp_path, **arrays)
     assert caught.value.field == "file"
     assert not (tmp_path / "pack").exists()
+
+
+@pytest.mark.parametrize(
+    "labels", [np.eye(3, dtype=np.uint8), np.array([[True, False], [True, True], [False, True]])]
+)
+def test_several_labels_an_item_are_refused_with_the_cure(labels: NDArray[Any], tmp_path: Path) -> None:
+    with pytest.raises(MultiLabelError, match=r"array 'labels' .*keep one label an image"):
+        pack_of(tmp_path, images=stack(3, 4, 4), labels=labels)
+
+
+def test_label_by_names_an_array(tmp_path: Path) -> None:
+    arrays = {"images": stack(3, 4, 4), "labels": np.arange(3), "species": np.array(["a", "b", "a"])}
+    np.savez(tmp_path / "data.npz", **arrays)
+    write_pack(tmp_path / "data.npz", "data.npz", tmp_path / "pack", label_by="species")
+    assert Pack(tmp_path / "pack").classes == ["a", "b"]
+    with pytest.raises(UnknownColumnError, match="arrays 'labels', 'species'"):
+        write_pack(tmp_path / "data.npz", "data.npz", tmp_path / "other", label_by="kind")
 
 
 def test_both_kinds_at_once_are_refused(tmp_path: Path) -> None:
