@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from g2l.anchors import AnchorSet
-from g2l.energy import SampledAnchors
+from g2l.energy import SampledAnchors, mean_length
 from g2l.geometry import Prefer, greedy_simplices
 from g2l.metrics import Floats, as_responses, evenly, finite, unit_norm
 
 DATASET_ROWS = 2000
 """Responses that stand for a dataset."""
+ALIKE = 2.0
+"""Up to so many times the distance that chance makes, a dataset is an anchor's: no second name [ours]."""
 SHOWN = 16
 """Anchors that `DatasetLabel.to_dict` lists at least, where there are so many."""
 
@@ -67,7 +69,8 @@ def label_dataset(
         prefer: "far", "near" or "explain" (see `greedy_simplices`).
 
     Returns:
-        The label; the same for the same responses.
+        The label; the same for the same responses. It ends with the first name where that anchor's images
+        might be the dataset's (see `ALIKE`).
 
     Raises:
         GeometryError: length or prefer.
@@ -76,9 +79,14 @@ def label_dataset(
     values = as_responses(responses, dims=anchors.samples.shape[1])
     sampled = SampledAnchors.of(unit_norm(finite(anchors.samples)), anchors.sample_anchors)
     rows = evenly(len(values), DATASET_ROWS)
-    distances = sampled.to_sample(unit_norm(finite(values[rows])))
+    points = unit_norm(finite(values[rows]))
+    spread = mean_length(points, points)
+    distances, between = sampled.to_sample(points, spread), sampled.between()
+    alike = distances <= ALIKE * sampled.by_chance(len(rows), spread)
     steps = min(2, len(anchors.names)) if length is None else length
-    grown = greedy_simplices(distances[None], sampled.between(), steps, prefer)
+    grown = greedy_simplices(distances[None], between, steps, prefer)
+    if alike[grown.order[0, 0]]:
+        grown = greedy_simplices(distances[None], between, 1, prefer)
     chosen = tuple(anchors.names[anchor] for anchor in grown.order[0] if anchor >= 0)
     return DatasetLabel(
         label="-".join(chosen),

@@ -46,10 +46,17 @@ class SampledAnchors:
         """(N, K) energy distances of single points, >= 0."""
         return _positive(2 * self._mean_lengths(points) - self.spreads)
 
-    def to_sample(self, points: Floats) -> Floats:
-        """(K,) energy distances of one more sample, (N, D), >= 0; O(N (N + S) D)."""
-        means = self._mean_lengths(points).mean(0)
-        return _positive(2 * means - self.spreads - mean_length(points, points))
+    def to_sample(self, points: Floats, spread: float) -> Floats:
+        """(K,) energy distances of one more sample, (N, D), of this E|x - x'|; >= 0."""
+        return _positive(2 * self._mean_lengths(points).mean(0) - self.spreads - spread)
+
+    def by_chance(self, n: int, spread: float) -> Floats:
+        """(K,) what the energy distances of n more images of each anchor would be on average.
+
+        Samples of one distribution are not at distance 0: each image is paired with itself too, so that a
+        sample of n seems narrower than its distribution by E|x - x'| / n.
+        """
+        return self.spreads / self.counts + spread / n
 
     def between(self) -> Floats:
         """(K, K) energy distances of the anchors, >= 0, symmetric with a zero diagonal."""

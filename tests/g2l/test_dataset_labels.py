@@ -62,10 +62,13 @@ def test_it_is_grown_as_an_image_is(prefer: str, seed: int, length: int) -> None
 
 
 def test_the_dataset_of_an_anchor_ends_with_its_name() -> None:
-    made = label_dataset(domain(3), anchor_set(), length=3)
-    assert made.label == "tool"
-    assert made.squared_distances[3] == approx(0.0, abs=1e-6)  # samples are kept in single precision
-    assert made.log_content == -np.inf
+    for responses in (domain(3), domain(3, 500, seed=1), domain(3, 40, seed=2)):
+        for prefer in ("near", "explain"):
+            assert label_dataset(responses, anchor_set(), length=3, prefer=prefer).label == "tool"
+            assert label_dataset(responses, anchor_set(), length=3, prefer=prefer).margin > 0.5
+    exactly = label_dataset(domain(3), anchor_set())
+    assert exactly.squared_distances[3] == approx(0.0, abs=1e-6)  # samples are kept in single precision
+    assert label_dataset(domain(3), anchor_set(), length=3, prefer="far").anchors[0] != "tool"
 
 
 def test_rows_are_looked_at_evenly_and_a_file_labels_the_same(tmp_path: Path) -> None:

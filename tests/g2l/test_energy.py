@@ -42,7 +42,10 @@ def test_distances_are_the_definition(seed: int) -> None:
     assert anchors.to_points(others) == approx(
         np.array([[energy(x[None], y) for y in groups] for x in others]), abs=1e-9
     )
-    assert anchors.to_sample(others) == approx(np.array([energy(others, y) for y in groups]), abs=1e-9)
+    spread = mean_length(others, others)
+    assert anchors.to_sample(others, spread) == approx(
+        np.array([energy(others, y) for y in groups]), abs=1e-9
+    )
     between = anchors.between()
     assert between == approx(np.array([[energy(x, y) for y in groups] for x in groups]), abs=1e-9)
     assert np.array_equal(between, between.T)
@@ -61,10 +64,20 @@ def test_images_and_anchors_embed_together(seed: int) -> None:
 
 def test_a_sample_is_at_distance_zero_from_itself() -> None:
     group = samples(0)[1]
-    assert sampled([group]).to_sample(group.copy()) == approx(0.0, abs=1e-9)
+    spread = mean_length(group, group)
+    assert sampled([group]).to_sample(group.copy(), spread) == approx(0.0, abs=1e-9)
     assert (
         sampled([group[:1]]).to_points(group[:1] * (1 + 1e-15))[0, 0] == 0.0
     )  # and not the root of rounding
+
+
+def test_chance_makes_the_distance_of_samples_of_one_domain() -> None:
+    rng = np.random.default_rng(4)
+    anchors = sampled([rng.normal(size=(40, 5)) for _ in range(50)])
+    more = rng.normal(size=(60, 5))
+    spread = mean_length(more, more)
+    expected = anchors.by_chance(60, spread).mean()
+    assert anchors.to_sample(more, spread).mean() == approx(expected, rel=0.25)
 
 
 def test_slices_of_pairs_do_not_show() -> None:
