@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from app.main import create_app
+from app.problems import TABLE
 from core.settings import Settings
 
 ROOT = Path(__file__).parents[1]
+CALLS = sorted(
+    f"{method.upper()} {re.sub(r'{[^}]*id}', '{id}', path).replace('{index}', '{i}')}"
+    for path, methods in create_app().openapi()["paths"].items()
+    for method in methods
+)
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
@@ -18,6 +25,25 @@ def test_every_setting_has_its_row(name: str) -> None:
     row = next((line for line in rows if f"`G2L_{name.upper()}`" in line), "")
     assert field.description is not None
     assert field.description in row
+
+
+@pytest.mark.parametrize("code", sorted(TABLE))
+def test_every_problem_has_its_row(code: str) -> None:
+    """A row a code in docs/problems.md, in the words of the page that the service itself shows."""
+    entry = TABLE[code]
+    row = f"| `{code}` | {entry.status} | {entry.title} | {entry.about} |"
+    assert row in (ROOT / "docs/problems.md").read_text().splitlines()
+
+
+def test_no_problem_is_explained_that_does_not_exist() -> None:
+    codes = re.findall(r"^\| `([\w-]+)` \|", (ROOT / "docs/problems.md").read_text(), flags=re.MULTILINE)
+    assert sorted(codes) == sorted(TABLE)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_endpoint_is_shown(call: str) -> None:
+    """Each call of the service stands in docs/api.md."""
+    assert f"`{call}`" in re.sub(r"\s+", " ", (ROOT / "docs/api.md").read_text())
 
 
 def test_links_between_pages_lead_somewhere() -> None:
