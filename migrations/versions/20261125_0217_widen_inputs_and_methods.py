@@ -26,7 +26,8 @@ UPDATE {table} SET spec = (spec - 'upload') || jsonb_build_object('uploads',
 WHERE {which} spec ? 'upload'
 """
 _ONE_UPLOAD = """
-UPDATE {table} SET spec = (spec - 'uploads') || jsonb_build_object('upload', spec->'uploads'->0)
+UPDATE {table} SET spec = (spec - '{{uploads,label_by,group_by,extends}}'::text[])
+    || jsonb_build_object('upload', spec->'uploads'->0)
 WHERE {which} spec ? 'uploads'
 """
 # `balanced: bool` of a training became `balance: none | sampling | loss`; a pipeline has it in its `model`.

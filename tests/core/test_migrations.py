@@ -101,6 +101,7 @@ def test_a_state_that_is_none_is_refused(migrated: Engine) -> None:
 
 
 BEFORE_BALANCE = "fd5f43eb7374"
+UPLOAD = {"id": "upl_x", "filename": "x.zip", "sha256": "0" * 64, "bytes": 3}
 OLD_MODEL = """
 INSERT INTO models (id, name, job_id, spec, role, revision, arch, image_size, channels, dim, n_outputs,
                     parameters, third_party_weights, metrics, artifact)
@@ -114,13 +115,13 @@ def test_stored_specs_are_rewritten_both_ways(empty: Engine) -> None:
         "model": {"labeling_id": "lab_x", "epochs": 3, "balanced": True},
         "pipeline": {"dataset_id": "ds_x", "model": {"epochs": 3, "balanced": False}},
         "transfer": {"dataset_id": "ds_x"},
-        "dataset": {"name": "x", "uri": None, "upload": {"id": "upl_x", "bytes": 3}},
+        "dataset": {"name": "x", "uri": None, "upload": UPLOAD},
     }
     new = {
         "model": {"labeling_id": "lab_x", "epochs": 3, "balance": "sampling"},
         "pipeline": {"dataset_id": "ds_x", "model": {"epochs": 3, "balance": "none"}},
         "transfer": {"dataset_id": "ds_x"},
-        "dataset": {"name": "x", "uri": None, "uploads": [{"id": "upl_x", "bytes": 3}]},
+        "dataset": {"name": "x", "uri": None, "uploads": [UPLOAD]},
     }
 
     def stored() -> dict[str, Any]:
