@@ -1,17 +1,19 @@
 """`?dry_run=true` on a pipeline: refused as the request would be, else what it takes; nothing is done."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy import func, select
 
 from app.estimates.measured import Past, pace, start_of
+from app.estimates.reference import TRAINING
 from app.estimates.works import Likeness, Network
 from core.db.jobs import IdempotencyKey, Job
 from core.db.resources import Artifact, Responses
 from core.db.session import transaction
 from core.ids import new_id
+from core.specs.models import Architecture
 from tests.app.conftest import Api
 from tests.app.made import Maker
 
@@ -171,6 +173,10 @@ def test_given_anchors_are_no_stage_and_an_unknown_embedder_makes_no_guess(
     )
     assert stage(found, "labeling-2")["basis"] == "reference"
     assert found["expected_seconds"] is None
+
+
+def test_every_architecture_has_a_reference() -> None:
+    assert TRAINING.keys() == set(get_args(Architecture))
 
 
 def past(passes: int, seconds: float) -> Past:
