@@ -1,7 +1,7 @@
 """Widen inputs and methods: versions and groups of datasets, several labelings a model, rounds, scores.
 
-Every column has a default or may be null, so an older worker goes on writing rows meanwhile. The one upload of
-a dataset becomes a list in the stored specs, which an older worker cannot read: let its datasets end first.
+Every column has a default or may be null, so an older worker goes on writing rows meanwhile. The one upload
+of a dataset becomes a list in the stored specs, which an older worker cannot read: end its datasets first.
 """
 
 from collections.abc import Sequence
