@@ -55,6 +55,11 @@ def undisturbed(service: Service, dataset: str) -> str:
     return digest
 
 
+def told_epochs(service: Service, job_id: str) -> list[int]:
+    """The epochs whose figures are events."""
+    return [data["epoch"] for type_, data in service.events(job_id) if type_ == "metric"]
+
+
 def mid_epoch(service: Service, worker: WorkerProcess, job_id: str, *, attempt: int = 1) -> int:
     """Wait until the training is past its first checkpoint; the process that trains."""
     checkpoint = service.store.root / "work" / job_id / "training.pt"
@@ -73,12 +78,15 @@ def test_a_killed_process_goes_on_to_the_same_weights(
     service: Service, worker: WorkerProcess, dataset: str, undisturbed: str
 ) -> None:
     job_id = service.submit("model", training(dataset))
-    os.kill(mid_epoch(service, worker, job_id), signal.SIGKILL)
+    child = mid_epoch(service, worker, job_id)
+    service.wait(job_id, lambda job: job.state == "running" and told_epochs(service, job_id) != [])
+    os.kill(child, signal.SIGKILL)
     assert weights(service, job_id) == undisturbed
     job = service.job(job_id)
     assert (job.attempt, job.crashes) == (2, 1)
     reasons = [data.get("reason") for type_, data in service.events(job_id) if type_ == "state"]
     assert any("SIGKILL" in reason for reason in reasons if reason)
+    assert told_epochs(service, job_id) == list(range(1, EPOCHS + 1))  # each once, though it was cut
     worker.stop()
 
 
@@ -126,6 +134,7 @@ def test_cancel_mid_epoch_leaves_only_the_checkpoint_and_retry_goes_on_from_it(
     with transaction() as session:
         plans.retry(session, job_id)
     assert weights(service, job_id) == undisturbed
+    assert told_epochs(service, job_id) == list(range(1, EPOCHS + 1))
     service.until(lambda: service.half_made() == [])
     worker.stop()
 

@@ -1,15 +1,18 @@
 """Training on human labels, and imports, by a real worker."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from sqlalchemy import select
 from transformers import AutoModelForImageClassification
 
-from core.db.resources import Artifact, Model
-from core.specs.models import HumanLabelModelSpec, ImportModelSpec
+from core.db.resources import Artifact, Model, Use
+from core.db.session import transaction
+from core.specs.labelings import KMeansLabelingSpec
+from core.specs.models import HumanLabelModelSpec, ImportModelSpec, PseudoLabelModelSpec
 from tests.workers.archives import folders, submit_dataset, upload, zipped
 from tests.workers.service import Service
 
@@ -88,6 +91,68 @@ def test_a_model_is_trained_on(service: Service, model: Model, dataset: str) -> 
     [parent] = json.loads((folder / "provenance.json").read_text())["parents"]
     assert parent["model_id"] == model.id
     assert f"from the body of the model {model.name}" in (folder / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def labelings(service: Service, dataset: str) -> list[str]:
+    specs = [
+        KMeansLabelingSpec(method="k-means", dataset_id=dataset, n_classes=n_classes) for n_classes in (3, 4)
+    ]
+    return [service.succeeded(service.submit("labeling", spec)) for spec in specs]
+
+
+@pytest.mark.parametrize("heads", ["flat", "positions"])
+def test_several_labelings_and_human_labels_are_heads_of_one_classifier(
+    service: Service, dataset: str, labelings: list[str], heads: Literal["flat", "positions"]
+) -> None:
+    spec = PseudoLabelModelSpec(
+        labeling_ids=labelings,
+        human_labels=True,
+        targets=["soft", "hard"],
+        heads=heads,
+        epochs=2,
+        image_size=16,
+        batch_size=16,
+        validation_share=0.25,
+        patience=1,
+        balance="loss",
+    )
+    job_id = service.submit("model", spec)
+    row = service.row(Model, service.succeeded(job_id))
+    assert (row.labeling_id, row.labeling_ids, row.n_outputs) == (labelings[0], labelings, 10)
+    folder = service.store.path(row.artifact)
+    network = AutoModelForImageClassification.from_pretrained(folder)
+    names = [network.config.id2label[i] for i in range(10)]
+    behind = "1-" if heads == "positions" else ""
+    assert names[:3] == [f"{labelings[0]}:{behind}cluster_{i}" for i in range(3)]
+    assert names[3:7] == [f"{labelings[1]}:{behind}cluster_{i}" for i in range(4)]
+    assert names[7:] == ["human:kind0", "human:kind1", "human:kind2"]
+    found = [(h["labeling_id"], h["targets"], h["first"], h["n_classes"]) for h in row.metrics["heads"]]
+    assert found == [(labelings[0], "soft", 0, 3), (labelings[1], "hard", 3, 4), (None, "hard", 7, 3)]
+    accuracies = [head["accuracy"] for head in row.metrics["heads"]]
+    assert row.metrics["source_accuracy"] == pytest.approx(sum(accuracies) / 3)
+    assert row.metrics["n_held_out"] == 15
+    history: list[dict[str, Any]] = row.metrics["history"]
+    best = min(history, key=lambda record: record["held_out_loss"])
+    assert best["epoch"] == row.metrics["best_epoch"]
+    assert row.images_per_second > 0
+    told = [data for type_, data in service.events(job_id) if type_ == "metric"]
+    assert all(data.items() <= record.items() for data, record in zip(told, history, strict=True))
+    origin = json.loads((folder / "provenance.json").read_text())
+    assert origin["labeling"]["labeling_id"] == labelings[0]
+    assert [entry["labeling"]["labeling_id"] for entry in origin["further_labelings"]] == labelings[1:]
+    assert "soft k-means pseudo-labels with 3 classes" in (folder / "README.md").read_text()
+    with transaction() as session:
+        used = set(session.scalars(select(Use.used_id).where(Use.user_id == row.id)))
+    assert used == {dataset, *labelings}
+
+
+def test_a_rate_that_is_far_too_high_fails_the_job_and_says_so(service: Service, dataset: str) -> None:
+    job = service.wait(service.submit("model", human(dataset, learning_rate=10)))
+    assert job.state == "failed"
+    assert job.error is not None
+    assert job.error["code"] == "training-diverged"
+    assert [error["pointer"] for error in job.error["errors"]] == ["#/learning_rate"]
 
 
 def test_an_unlabelled_dataset_is_refused_by_name(service: Service) -> None:
