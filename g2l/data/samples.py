@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from g2l.data.columns import LABEL_NAMES, Columns, several_labels, text_of, unknown_label
+from g2l.data.columns import (
+    LABEL_NAMES,
+    BadColumnError,
+    Columns,
+    MultiLabelError,
+    several_labels,
+    text_of,
+    unknown_label,
+)
 from g2l.data.entries import IMAGE_ENDINGS, Entry, Rejected
 from g2l.data.groups import no_groups
 from g2l.data.limits import MAX_ITEM_BYTES
@@ -149,9 +157,10 @@ def kind_of(head: list[Sample], columns: Columns) -> SampleKind | None:
         raise unknown_label(columns.label_by, "JSON fields", known)
     if columns.group_column is not None and columns.group_column not in known:
         raise no_groups(columns.group_column, "JSON fields", known)
-    if columns.group_column is not None or any(sample.own_class(columns) is not None for sample in samples):
+    in_folders = any("/" in image.path for sample in samples for image in sample.images)
+    if columns.group_column is not None or any(_tells(sample, columns, in_folders) for sample in samples):
         return SampleKind(by_text=False)
-    if any("/" in image.path for sample in samples for image in sample.images):
+    if in_folders:
         return None
     texts = [sample.text() for sample in samples]
     if not texts or None in texts or (len(texts) >= _CAPTIONS_FROM and len(set(texts)) == len(texts)):
@@ -178,6 +187,15 @@ def entries_of(
             yield Rejected(image.path, image.reason or "it has no content")
         else:
             yield Entry(image.path, image.data, label, split=split, group=group)
+
+
+def _tells(sample: Sample, columns: Columns, in_folders: bool) -> bool:
+    try:
+        return sample.own_class(columns) is not None
+    except (MultiLabelError, BadColumnError):
+        if in_folders and columns.label_by is None:  # notes of other tools; the folders tell the class
+            return False
+        raise
 
 
 def _listed(text: str) -> list[Any] | None:

@@ -131,7 +131,8 @@ def test_plain_tars_of_folders_go_on_as_before(tmp_path: Path) -> None:
     files = {f"{name}/{i}.png": data for i, (data, name) in enumerate(IMAGES)}
     beside = {f"{name}/{i}.txt": b"a photograph" for i, (_, name) in enumerate(IMAGES)}
     dotted = {"cat/v1.0.a.png": encoded("png", 50), "cat/v1.0.b.png": encoded("png", 51)}
-    pack = packed(write_tar(tmp_path / "pool.tar", files | beside | dotted), tmp_path)
+    notes = {f"{name}/{i}.json": b'{"labels": ["a", "b"]}' for i, (_, name) in enumerate(IMAGES)}
+    pack = packed(write_tar(tmp_path / "pool.tar", files | beside | dotted | notes), tmp_path)
     assert facts(pack) == {
         *((_digest(image), image[1]) for image in IMAGES),
         *((_digest((data, "")), "cat") for data in dotted.values()),
