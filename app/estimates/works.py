@@ -97,7 +97,8 @@ def _labeling(db: Session, spec: PipelineSpec, round_: int) -> Work:
 
 
 def _model(db: Session, spec: PipelineSpec, _: int) -> Work:
-    images, epochs = int(db.get_one(Dataset, spec.dataset_id).splits["train"]), spec.model.epochs
+    pool, epochs = db.get_one(Dataset, spec.dataset_id), spec.model.epochs
+    images = pool.n_items if pool.splits["derived"] else int(pool.splits["train"])
     passes = round(images * (1 - spec.model.validation_share)) * epochs
     return Work(Likeness("model", _source(spec)), images, epochs, passes)
 

@@ -132,6 +132,14 @@ def test_what_was_measured_here_counts_instead_of_the_reference(api: Api, make: 
     assert stage(other_size, "model")["basis"] == "reference"
 
 
+@pytest.mark.parametrize(("derived", "images"), [(True, 12), (False, 8)])
+def test_a_source_sees_the_train_part_that_the_archive_names(
+    api: Api, make: Maker, derived: bool, images: int
+) -> None:
+    split = make.dataset(splits={"train": 8, "test": 4, "derived": derived})
+    assert stage(estimate(api, {"dataset_id": split}), "model")["images"] == images
+
+
 def test_a_reference_is_scaled_by_the_area_of_the_images(api: Api, pool: str) -> None:
     rates = [
         stage(estimate(api, {"dataset_id": pool, "model": {"arch": "vit-tiny", "image_size": side}}), "model")
