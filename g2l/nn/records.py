@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
+
+from g2l.nn.schedule import WARMUP
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,19 @@ def kept_epoch(records: Sequence[EpochRecord], patience: int | None) -> int:
     return losses.index(min(losses)) + 1
 
 
-def out_of_patience(records: Sequence[EpochRecord], patience: int | None) -> bool:
-    """Whether the last `patience` epochs were all worse than the best before them."""
-    return patience is not None and len(records) - kept_epoch(records, patience) >= patience
+def out_of_patience(records: Sequence[EpochRecord], patience: int | None, epochs: int) -> bool:
+    """Whether the last `patience` epochs were all worse than the best before them.
+
+    Epochs in which the learning rate still rises do not count: held-out losses are wild then.
+
+    Args:
+        records: of the epochs so far.
+        patience: None never runs out.
+        epochs: of the whole schedule.
+    """
+    if patience is None:
+        return False
+    return len(records) - max(kept_epoch(records, patience), ceil(WARMUP * epochs)) >= patience
 
 
 def mean_accuracy(accuracies: Sequence[float | None]) -> float | None:

@@ -65,8 +65,8 @@ def fit(
         a record for each epoch; the weights are those after epoch `kept_epoch(records, recipe.patience)`.
 
     Raises:
-        TrainingDivergedError: the loss or a weight is not finite, or an epoch's mean loss over `DIVERGED` times
-            that of guessing.
+        TrainingDivergedError: the loss or a weight is not finite, or the mean loss of an epoch is over
+            `DIVERGED` times that of guessing.
         CheckpointMismatchError: the file is of another training.
     """
     digest = training_digest(model, task, recipe)
@@ -127,7 +127,9 @@ class _Run:
     def is_over(self) -> bool:
         """Whether all epochs are done, or patience has run out."""
         done = len(self.records)
-        return done == self._recipe.epochs or out_of_patience(self.records, self._recipe.patience)
+        return done == self._recipe.epochs or out_of_patience(
+            self.records, self._recipe.patience, self._recipe.epochs
+        )
 
     def epoch(self) -> None:
         """Go over the images, look at those held out, and note what was seen."""

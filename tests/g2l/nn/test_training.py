@@ -142,7 +142,7 @@ def test_patience_stops_and_goes_back_to_the_best_epoch(digits: Labelled, tmp_pa
     best = kept_epoch(records, 2)
     losses = [record.held_out_loss or 0.0 for record in records]
     assert losses[best - 1] == min(losses)
-    assert len(records) == best + 2 < 12
+    assert len(records) == max(best, 3) + 2 < 12  # the rate rises for a fifth of the epochs
     assert told == records
     model = build("resnet-tiny", n_outputs=10, channels=1, image_size=8)
     model.load_state_dict(weights)
@@ -154,7 +154,7 @@ def test_patience_stops_and_goes_back_to_the_best_epoch(digits: Labelled, tmp_pa
 def test_patience_survives_a_cut(digits: Labelled, tmp_path: Path) -> None:
     task, checkpoint = wild(task_of(digits.first(120))), tmp_path / "checkpoint.pt"
     records, _, weights = run_with_patience(task)
-    cut_at = kept_epoch(records, 2) + 1  # what is best lies in the checkpoint alone by then
+    cut_at = len(records) - 1  # what is best lies in the checkpoint alone by then
     run_with_patience(task, checkpoint, stop_at=cut_at)
     again, told, resumed = run_with_patience(task, checkpoint)
     assert equal(weights, resumed)
