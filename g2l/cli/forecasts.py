@@ -1,19 +1,29 @@
 """`g2l forecast`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from g2l.cli.follow import finish
 from g2l.cli.groups import resource_group
 from g2l.cli.options import LabelBudget, Name, given
+from g2l.cli.output import print_fields, print_line
 from g2l.cli.session import Session, Wait, command
 
 group = resource_group(
     "How well sources will do on a target, before any transfer.",
     lambda client: client.forecasts,
-    columns=("id", "dataset_id", "calibrated", "sources", "created_at"),
+    columns=("id", "dataset_id", "calibrated", "n_past_targets", "created_at"),
+    own_show=True,
 )
+SHOWN_OF_A_SOURCE = ("rank", "model_id", "expected_accuracy", "reaches_target", "scores", "divergences")
+
+
+@command(group, "show")
+def show(session: Session, id_: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show one, its best source first."""
+    body = session.client.forecasts.get(id_).body
+    session.show(body, lambda: _print(body))
 
 
 @command(group, "create")
@@ -30,3 +40,12 @@ def create(
     fields = given(name=name, label_budget=label_budget, target_accuracy=target_accuracy)
     job = session.client.forecasts.create(dataset_id=dataset, model_ids=models, **fields)
     finish(session, job, wait_for_it=wait)
+
+
+def _print(body: dict[str, Any]) -> None:
+    print_fields({name: value for name, value in body.items() if name != "sources"})
+    for source in sorted(body["sources"], key=lambda source: source["rank"]):
+        print_line("")
+        shown = {name: source[name] for name in SHOWN_OF_A_SOURCE if name in source}
+        label = source.get("target_label")
+        print_fields(shown | ({"target_label": label["label"]} if label else {}))

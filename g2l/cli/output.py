@@ -80,6 +80,12 @@ def _shown(value: object) -> str:
         return f"{value:.4g}"
     if isinstance(value, dict) and set(value) == _INTERVAL:
         return interval(value)
+    if isinstance(value, dict) and value and all(map(_is_figure, value.values())):
+        return ", ".join(f"{name} {_shown(figure)}" for name, figure in value.items())
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
     return str(value)
+
+
+def _is_figure(value: object) -> bool:
+    return value is None or isinstance(value, float)

@@ -24,7 +24,7 @@ from g2l.cli.session import Session, Wait, command
 group = resource_group(
     "Models fine-tuned on a target, and the error that was measured.",
     lambda client: client.transfers,
-    columns=("id", "dataset_id", "model_id", "label_budget", "seed", "accuracy", "created_at"),
+    columns=("id", "dataset_id", "model_id", "label_budget", "seed", "accuracy", "scores", "created_at"),
 )
 
 

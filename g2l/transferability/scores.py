@@ -14,7 +14,7 @@ from g2l.transferability.knn import knn_accuracy
 from g2l.transferability.logme import logme
 from g2l.transferability.source_labels import leep, nce
 
-SCORED_IMAGES = 2000
+SCORED_IMAGES = 1000
 """Images that all scores but kNN's look at; of more, an even draw of each class."""
 
 

@@ -345,3 +345,17 @@ def test_help_names_the_operators_commands_too(g2l: Run) -> None:
 
 def test_version(g2l: Run) -> None:
     assert g2l("--version").stdout.startswith("g2l 0.")
+
+
+def test_a_forecast_shows_its_best_source_first(g2l: Run, service: Scripted) -> None:
+    expected = {"value": 0.5, "low": 0.25, "high": 0.75, "level": 0.9}
+    figures = {"scores": {"knn": 0.5, "leep": None}, "divergences": None, "expected_accuracy": expected}
+    sources = [{"model_id": f"mdl_{rank}", "rank": rank, **figures} for rank in (2, 1)]
+    service.answer = making("forecast", {"id": "fct_1", "calibrated": True, "sources": sources})
+    shown = g2l("forecast", "show", "fct_1").stdout.splitlines()
+    assert [line.split() for line in shown if line.startswith("model_id")] == [
+        ["model_id", "mdl_1"],
+        ["model_id", "mdl_2"],
+    ]
+    assert "scores             knn 0.5, leep -" in shown
+    assert "expected_accuracy  50.0% (25.0% to 75.0% at 90%)" in shown
