@@ -10,7 +10,7 @@ from g2l.client.errors import ApiError
 from g2l.client.extras import needed
 from g2l.client.values import Problem
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, ONNX = "model.safetensors", "model.onnx"
 
 
 def cache_folder(model: ModelAnswer) -> Path:
@@ -39,16 +39,24 @@ def files(model: ModelAnswer) -> list[str]:
     return sorted((file.path for file in model.files), key=lambda path: path == WEIGHTS)
 
 
-def load(folder: Path) -> Any:
-    """The network in a folder, as `transformers.AutoModel` loads it.
+def loaders(model: ModelAnswer) -> tuple[Any, ...]:
+    """The libraries that load a model: onnxruntime, or transformers with torch.
 
     Raises:
-        MissingPackageError: transformers or torch is not installed.
+        MissingPackageError: they are not installed.
     """
-    transformers, _ = loaders()
-    return transformers.AutoModel.from_pretrained(folder)
-
-
-def loaders() -> tuple[Any, ...]:
-    """The libraries that load a model; raises as `load`."""
+    if any(file.path == ONNX for file in model.files):
+        return needed("model.load", "onnxruntime")
     return needed("model.load", "transformers", "torch")
+
+
+def load(folder: Path, library: Any) -> Any:
+    """The network in a folder, by the first of its `loaders`."""
+    if (folder / ONNX).exists():
+        return library.InferenceSession(folder / ONNX)
+    verbosity = library.logging.get_verbosity()
+    library.logging.set_verbosity_error()  # it warns of the classifier, which is left out here
+    try:
+        return library.AutoModel.from_pretrained(folder)
+    finally:
+        library.logging.set_verbosity(verbosity)

@@ -136,21 +136,21 @@ class Models(Resources[Model]):
         return out
 
     def load(self, model: Model | str, *, on_progress: OnFile | None = None) -> Any:
-        """A model's network, as `transformers.AutoModel` loads it.
+        """A model's network, as `transformers.AutoModel` loads it; of ONNX, a session of onnxruntime.
 
         Its files are kept below ``G2L_CACHE`` (else ``~/.cache/g2l``), so they are fetched once; raises as
         `pull`, too.
 
         Raises:
-            MissingPackageError: transformers or torch is not installed.
+            MissingPackageError: transformers, torch or onnxruntime is not installed.
         """
-        folders.loaders()
         found = self.find(model) if isinstance(model, str) else model
+        library, *_ = call(folders.loaders, found)
         out = folders.cache_folder(found)
         for file in folders.files(found):
             if not (out / file).exists():  # what has its name was checked
                 self.download(found.id, file, out / file, on_progress=on_progress)
-        return call(folders.load, out)
+        return call(folders.load, out, library)
 
     def download(
         self, id_: str, file: str, destination: str | PathLike[str], *, on_progress: OnFile | None = None

@@ -68,9 +68,19 @@ def test_what_is_not_installed_is_named(
     client: Client, service: Scripted, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
+    service.answer = offering({"config.json": b"{}", "model.safetensors": b"weights"})
     with pytest.raises(MissingPackageError, match=r"load needs transformers and torch; `pip install"):
         client.models.load("mdl_1")
-    assert service.seen == []
+    assert len(service.seen) == 1  # nothing was fetched
+
+
+def test_an_onnx_network_needs_its_own_runtime(
+    client: Client, service: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    service.answer = offering({"model.onnx": b"network"})
+    with pytest.raises(MissingPackageError, match="load needs onnxruntime"):
+        client.models.load("mdl_1")
 
 
 def test_a_model_that_does_not_exist(client: Client, service: Scripted) -> None:
