@@ -81,6 +81,13 @@ def card(session: Session, model: Annotated[str, typer.Argument(metavar="ID", he
 def how_to_load(folder: Path) -> list[str]:
     """Where the weights lie, and the Python that loads them."""
     where = str(folder.resolve())
+    if (folder / "model.onnx").exists():
+        return [
+            f"network: {folder.resolve() / 'model.onnx'}",
+            "run it:",
+            "  from onnxruntime import InferenceSession",
+            f"  session = InferenceSession({str(folder.resolve() / 'model.onnx')!r})",
+        ]
     return [
         f"weights: {folder.resolve() / 'model.safetensors'}",
         "load them:",

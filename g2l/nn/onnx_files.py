@@ -111,8 +111,8 @@ def _require_own_data(messages: list[Any]) -> None:
     ]
     if outside:
         raise UnsuitableNetworkError(
-            f"weights lie in other files ({_some(outside)}); save the network with its weights inside, as "
-            "onnx.save(model, path, save_as_external_data=False) does",
+            f"weights lie in other files ({_some(outside)}); export it with its weights inside: "
+            "torch.onnx.export(…, external_data=False), or load it with onnx.load and write it with onnx.save",
             field="file",
         )
 
