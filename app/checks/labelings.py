@@ -20,6 +20,7 @@ def understood(db: Session, spec: AnySpec) -> AnySpec:
     inputs = load(db, spec)
     if not isinstance(spec, ShuffledLabelingSpec) and spec.classes_of is not None:
         spec = with_rule_of(inputs, spec, inputs.labeling(spec.classes_of))
+        inputs.finish()  # what contradicts the rule need not fit the rest
     if isinstance(spec, GeometryLabelingSpec):
         anchors = inputs.anchor_set(spec.anchor_set_id)
         check_length(inputs, "length", spec.length, k=anchors.k)
@@ -65,7 +66,9 @@ def check_anchor_space(
 
 def _check_k_means(inputs: Inputs, spec: KMeansLabelingSpec) -> None:
     dataset = inputs.dataset(spec.dataset_id)
-    if spec.n_classes is not None and spec.n_classes > dataset.n_items:
+    if spec.n_classes is None:
+        inputs.refuse("n_classes", "Say how many classes; or give classes_of, a k-means labeling.")
+    elif spec.n_classes > dataset.n_items:
         inputs.refuse(
             "n_classes",
             f"{dataset.id} has {dataset.n_items:,} items, and n_classes may not be larger.",

@@ -1,8 +1,8 @@
 """Labelings: a pseudo-label for every item of a dataset, by geometry or by a control."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
+from pydantic import Discriminator, Field, Tag, TypeAdapter
 
 from core.specs.base import EmbedderChoice, Length, Name, Prefer, Seed, Spec
 
@@ -46,12 +46,6 @@ class KMeansLabelingSpec(Spec):
     n_classes: ClassCount | None = Field(None, description="how many clusters")
     seed: Seed = 0
     classes_of: str | None = Field(None, description="a labeling whose class ids are kept")
-
-    @model_validator(mode="after")
-    def _says_how_many(self) -> Self:
-        if self.n_classes is None and self.classes_of is None:
-            raise ValueError("give n_classes, or classes_of: a k-means labeling whose clusters are kept")
-        return self
 
 
 class ShuffledLabelingSpec(Spec):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from g2l.nn.folds import stratified_folds, stratified_subset
+from g2l.nn.folds import Groups, stratified_folds, stratified_subset
 from g2l.nn.images import Images, Indices, Preprocessing
 from g2l.nn.objectives import objective
 from g2l.nn.recipes import Recipe, Task
@@ -36,6 +36,7 @@ class Start:
         preprocessing: the model's.
         model: makes a fresh copy of one and the same classifier.
         n_classes: of the target.
+        groups: (N,) of which images belong together, see `stratified_folds`; None: no groups.
     """
 
     images: Images
@@ -43,6 +44,7 @@ class Start:
     preprocessing: Preprocessing
     model: Callable[[], PreTrainedModel]
     n_classes: int
+    groups: Groups | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ _Trial = tuple[float, Indices, Indices]  # learning rate, rows to train on, rows
 
 def _trials(start: Start, recipe: Recipe) -> list[_Trial]:
     rows = stratified_subset(start.labels, MOST_CHOOSING_IMAGES, seed=recipe.seed)
-    folds = stratified_folds(start.labels[rows], FOLDS, seed=recipe.seed)
+    groups = None if start.groups is None else start.groups[rows]
+    folds = stratified_folds(start.labels[rows], FOLDS, seed=recipe.seed, groups=groups)
     return [(rate, rows[a], rows[b]) for rate in LEARNING_RATES for a, b in folds]
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from g2l.nn.folds import Indices, stratified_folds
+from g2l.nn.folds import Groups, Indices, stratified_folds
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the L2 penalty, per image, on standardized features
 DEFAULT_STRENGTH = 1e-2  # where classes of one image leave nothing to choose by
@@ -38,6 +38,7 @@ def fit_probe(
     *,
     balanced: bool = False,
     seed: int,
+    groups: Groups | None = None,
 ) -> LinearProbe:
     """Fit by L-BFGS; the penalty is chosen by stratified cross-validation, ties going to the stronger.
 
@@ -47,12 +48,13 @@ def fit_probe(
         n_classes: C.
         balanced: weigh losses inversely to the size of their class.
         seed: decides the folds, and nothing else: the problem is convex.
+        groups: (N,) of which rows belong together, see `stratified_folds`.
 
     Returns:
         the probe; the standardization of the features is folded into its weights.
     """
     x, y = torch.from_numpy(features).double(), torch.from_numpy(labels)
-    folds = stratified_folds(labels, FOLDS, seed=seed)
+    folds = stratified_folds(labels, FOLDS, seed=seed, groups=groups)
     importance = _importance(y, n_classes) if balanced else torch.ones(n_classes, dtype=x.dtype)
     scores = {strength: _score(x, y, importance, strength=strength, folds=folds) for strength in STRENGTHS}
     best = max(STRENGTHS, key=lambda s: (scores[s], s)) if folds else DEFAULT_STRENGTH

@@ -15,6 +15,7 @@ from g2l.nn.augmentation import Augmentation
 from g2l.nn.devices import pick_device
 from g2l.nn.evaluation import Evaluation, evaluate
 from g2l.nn.fine_tune import FineTuned, Start, fine_tune
+from g2l.nn.folds import Groups
 from g2l.nn.heads import before_head, classifier_on, head
 from g2l.nn.images import Images, Indices, Preprocessing, fit_preprocessing, require_images
 from g2l.nn.linear_probe import fit_probe
@@ -72,6 +73,7 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
     labels_test: Indices,
     *,
     class_names: Sequence[str],
+    groups_train: Groups | None = None,
     init: Path | None = None,
     arch: str = DEFAULT_ARCHITECTURE,
     image_size: int | None = None,
@@ -97,6 +99,8 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
         images_test: (M, H, W, C).
         labels_test: (M,) class ids.
         class_names: of the C classes.
+        groups_train: (N,) a number for the group (the patient) of each training image, 0 without one: none is
+            on both sides of a cross-validation.
         init: folder of the source model; None starts from scratch.
         arch: of the network from scratch.
         image_size: side in pixels of the network from scratch; the images' own if None.
@@ -129,7 +133,14 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
     if len(np.unique(labels_train)) < n_classes:
         raise TransferError("a class has no training image; every class of the target needs one at least")
     start = _start(
-        images_train, labels_train, n_classes, init=init, arch=arch, image_size=image_size, seed=seed
+        images_train,
+        labels_train,
+        n_classes,
+        groups=groups_train,
+        init=init,
+        arch=arch,
+        image_size=image_size,
+        seed=seed,
     )
     if method == "linear-probe":
         made, penalty = _probe(start, balanced=balance != "none", seed=seed, on_progress=on_progress)
@@ -197,6 +208,7 @@ def _start(
     labels: Indices,
     n_classes: int,
     *,
+    groups: Groups | None,
     init: Path | None,
     arch: str,
     image_size: int | None,
@@ -210,7 +222,7 @@ def _start(
         loaded = load_model(init)
         preprocessing, source = loaded.preprocessing, loaded.model
     return Start(
-        images, labels, preprocessing, lambda: classifier_on(source, n_classes, seed=seed), n_classes
+        images, labels, preprocessing, lambda: classifier_on(source, n_classes, seed=seed), n_classes, groups
     )
 
 
@@ -231,7 +243,9 @@ def _probe(
     speed = len(start.images) / (time.perf_counter() - started)
     model.to("cpu")
     features = torch.cat(parts).numpy()
-    probe = fit_probe(features, start.labels, start.n_classes, balanced=balanced, seed=seed)
+    probe = fit_probe(
+        features, start.labels, start.n_classes, balanced=balanced, seed=seed, groups=start.groups
+    )
     with torch.no_grad():
         head(model).weight.copy_(probe.weight)
         head(model).bias.copy_(probe.bias)

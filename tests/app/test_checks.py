@@ -10,6 +10,14 @@ from tests.app.conftest import Api
 from tests.app.made import Maker
 
 
+@pytest.fixture
+def ruled(ids: dict[str, str], make: Maker) -> str:
+    """A labeling with a rule of its own."""
+    rule = {"length": 2, "prefer": "far", "project": False, "ordered": False, "min_class_size": 4}
+    spec = {"method": "geometry", "anchor_set_id": ids["anc"], "max_classes": None, "temperature": None}
+    return make.labeling(ids["pool"], ids["anc"], spec=rule | spec)
+
+
 @pytest.fixture(scope="module")
 def ids(make: Maker) -> dict[str, str]:
     """One of everything that requests name."""
@@ -28,6 +36,7 @@ def ids(make: Maker) -> dict[str, str]:
         "unlabelled": make.dataset({}, n_items=100),
         "one_class": make.dataset({"cat": 12}),
         "single": make.dataset({"cat": 12, "dog": 1}),
+        "patients": make.dataset(spec={"group_by": "folder"}),
         "vectors": vectors,
         "other_vectors": other_vectors,
         "emb": emb,
@@ -116,6 +125,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("pipelines", {"dataset_id": "$pool", "transfer": {"dataset_id": "$grey"}}),
     ("pipelines", {"dataset_id": "$pool", "anchors": GIVEN, "labeling": {"length": 4}}),
     ("pipelines", {"dataset_id": "$pool", "anchors": {"anchors": _two()}}),
+    ("pipelines", {"dataset_id": "$pool", "anchors": GIVEN, "rounds": 10}),
     ("pipelines", {"dataset_id": "$pool", "anchors": {"embedder": ["patch-kmeans", "self-supervised"]}}),
 ]
 
@@ -135,6 +145,11 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("anchor-sets", {"anchors": _two(dataset_id="ds_x")}, ["#/anchors/1/dataset_id"]),
     ("labelings", {"dataset_id": "ds_x", "anchor_set_id": "anc_x"}, ["#/dataset_id", "#/anchor_set_id"]),
     ("labelings", {"method": "shuffled", "labeling_id": "lab_x"}, ["#/labeling_id"]),
+    (
+        "labelings",
+        {"dataset_id": "$pool", "anchor_set_id": "$anc", "classes_of": "lab_x"},
+        ["#/classes_of"],
+    ),
     ("models", {"labeling_id": "lab_x"}, ["#/labeling_id"]),
     ("transfers", {"dataset_id": "$pool", "model_id": "mdl_x"}, ["#/model_id"]),
     ("forecasts", {"dataset_id": "$pool", "model_ids": ["$mdl", "mdl_x"]}, ["#/model_ids/1"]),
@@ -301,6 +316,47 @@ def test_a_training_takes_over_what_the_model_to_train_on_is(api: Api, ids: dict
     assert start("theirs") == (None, 64)
     answer = api.client.post("/v1/models", json={"labeling_id": ids["lab"], "arch": None})
     assert answer.json()["spec"]["arch"] == "resnet-tiny"
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointers"),
+    [
+        ({"length": 2, "prefer": "far"}, []),
+        ({"length": 3}, ["#/length"]),
+        ({"prefer": "near", "min_class_size": 9}, ["#/prefer", "#/min_class_size"]),
+        ({"anchor_set_id": "$vector_anc"}, ["#/anchor_set_id"]),
+        ({"classes_of": "$k_means"}, ["#/classes_of"]),
+    ],
+)
+def test_a_labeling_under_known_classes_follows_their_rule(
+    api: Api, ids: dict[str, str], ruled: str, fields: dict[str, Any], pointers: list[str]
+) -> None:
+    body = {"dataset_id": "$pool", "anchor_set_id": "$anc", "classes_of": ruled} | fields
+    if pointers:
+        assert sorted(api.pointers("/v1/labelings", _filled(body, ids))) == sorted(pointers)
+        return
+    answer = api.client.post("/v1/labelings", json=_filled(body, ids))
+    assert answer.status_code == 202, answer.text
+    spec = answer.json()["spec"]
+    assert [spec[name] for name in ("length", "prefer", "min_class_size", "ordered")] == [2, "far", 4, False]
+
+
+def test_clusters_that_were_not_kept_label_nothing(api: Api, ids: dict[str, str]) -> None:
+    body = {"method": "k-means", "dataset_id": ids["pool"], "classes_of": ids["k_means"]}
+    assert api.pointers("/v1/labelings", body) == ["#/classes_of"]
+    assert api.pointers("/v1/labelings", {"method": "k-means", "dataset_id": ids["pool"]}) == ["#/n_classes"]
+
+
+def test_a_dataset_extends_one_that_is_there(api: Api, ids: dict[str, str]) -> None:
+    (api.images / "more").mkdir(exist_ok=True)
+    body = {"name": "more", "uri": (api.images / "more").as_uri()}
+    assert api.pointers("/v1/datasets", body | {"extends": "ds_none"}) == ["#/extends"]
+    assert api.pointers("/v1/datasets", body | {"extends": ids["mdl"]}) == ["#/extends"]
+    assert api.pointers("/v1/datasets", body | {"group_by": ""}) == ["#/group_by"]
+    answer = api.client.post("/v1/datasets", json=body | {"extends": ids["patients"]})
+    assert answer.json()["spec"]["group_by"] == "folder"
+    answer = api.client.post("/v1/datasets", json=body | {"extends": ids["patients"], "group_by": "patient"})
+    assert answer.json()["spec"]["group_by"] == "patient"
 
 
 def test_the_smallest_images_are_those_of_the_networks() -> None:

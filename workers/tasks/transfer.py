@@ -67,6 +67,7 @@ def _transfer(
             images_test,
             pack.class_ids[test],
             class_names=pack.classes,
+            groups_train=None if pack.groups is None else pack.groups[train],
             init=None if source is None else job.store.path(source.artifact),
             arch=spec.arch or DEFAULT_ARCHITECTURE,
             image_size=size,

@@ -60,3 +60,18 @@ def test_a_subset_keeps_every_class() -> None:
     rows = stratified_subset(labels, 100, seed=0)
     assert np.bincount(labels[rows]).tolist() == [90, 10, 2]
     assert np.array_equal(stratified_subset(labels, 1000, seed=0), np.arange(1000))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_folds_keep_groups_together(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(12), 5).astype(np.uint64)  # 0: five images of no group
+    labels = rng.integers(0, 3, 60)
+    folds = stratified_folds(labels, 3, seed=seed, groups=groups)
+    assert folds
+    for fit, check in folds:
+        assert sorted([*fit, *check]) == list(range(60))
+        assert not set(groups[fit]) & set(groups[check]) - {0}
+        assert set(labels[fit]) == {0, 1, 2}
+        assert 10 <= len(check) <= 30
+    assert stratified_folds(np.repeat([0, 1], 5), 3, seed=seed, groups=np.repeat([1, 2], 5)) == []
