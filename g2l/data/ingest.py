@@ -73,8 +73,8 @@ class Tally:
         """
         if self.n_items and self.channels != facts.channels and not {self.channels, facts.channels} <= {1, 3}:
             raise MixedChannelsError(
-                f"'{path}' has {facts.channels} channels, and the images before it have {self.channels}; only "
-                "grey and RGB images may be mixed: send the others as a dataset of their own",
+                f"'{path}' has {facts.channels} channels, and the images before it have {self.channels}; "
+                "only grey and RGB images may be mixed: send the others as a dataset of their own",
                 field="file",
             )
         self.n_items += 1

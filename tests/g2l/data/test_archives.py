@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from g2l.data.archives import UnsupportedArchiveError, open_archive
-from g2l.data.arrays import NpzEmbeddings
+from g2l.data.archives import EmbeddingArchive, UnsupportedArchiveError, open_archive
 from g2l.data.entries import Entry, Rejected
 from g2l.data.zips import BrokenArchiveError
 from tests.fixtures.images import encoded, write_folder, write_tar, write_zip
@@ -29,7 +28,7 @@ IGNORED = {
 
 def entries(path: Path, filename: str | None = None) -> list[Entry | Rejected]:
     with open_archive(path, filename or path.name) as archive:
-        assert not isinstance(archive, NpzEmbeddings)
+        assert not isinstance(archive, EmbeddingArchive)
         return list(archive)
 
 
@@ -89,7 +88,7 @@ def test_more_than_65535_entries_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "folder"])
 def test_progress_ends_at_the_whole_size(kind: str, tmp_path: Path) -> None:
     with open_archive(make(kind, tmp_path, FILES), "images") as archive:
-        assert not isinstance(archive, NpzEmbeddings)
+        assert not isinstance(archive, EmbeddingArchive)
         positions = [archive.position for _ in archive]
         assert positions == sorted(positions)
         assert 0 < positions[-1] <= archive.size

@@ -110,7 +110,8 @@ def test_several_labels_an_item_are_refused_with_the_cure(labels: NDArray[Any], 
 
 
 def test_label_by_names_an_array(tmp_path: Path) -> None:
-    arrays = {"images": stack(3, 4, 4), "labels": np.arange(3), "species": np.array(["a", "b", "a"])}
+    species = np.array(["a", "b", "a"])
+    arrays: dict[str, Any] = {"images": stack(3, 4, 4), "labels": np.arange(3), "species": species}
     np.savez(tmp_path / "data.npz", **arrays)
     write_pack(tmp_path / "data.npz", "data.npz", tmp_path / "pack", label_by="species")
     assert Pack(tmp_path / "pack").classes == ["a", "b"]
