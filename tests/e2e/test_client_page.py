@@ -1,6 +1,7 @@
 """What docs/client.md shows works as it is written."""
 
 import os
+import random
 import re
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from g2l.client import Client
 from tests.e2e.test_cli import write_images
 from tests.e2e.test_readme import archive
 from tests.fixtures.service import RunningService
+from tests.g2l.client.cutting import cutting
 
 PAGE = (Path(__file__).parents[2] / "docs/client.md").read_text()
 
@@ -40,3 +43,13 @@ def test_the_blocks_are_one_script_that_runs(service: RunningService, tmp_path: 
     assert "cancelled The job was cancelled" in told
     assert "from scratch: done after" in done.stderr
     assert (tmp_path / "labels.csv").read_text().count("\n") == 33
+    _comes_through_a_bad_network(service, tmp_path)
+
+
+def _comes_through_a_bad_network(service: RunningService, folder: Path) -> None:
+    cuts = random.Random(7).choices(range(1_000, 700_000), k=6)
+    with cutting(service.url, list(cuts)) as network, Client(network.url) as client:
+        client.models.pull("photos", folder / "again")
+        assert network.made > 1
+    for path in (folder / "weights/photos").iterdir():
+        assert (folder / "again" / path.name).read_bytes() == path.read_bytes()
