@@ -66,10 +66,10 @@ def test_embedders_are_built_in_fitted_and_models(api: Api, make: Maker) -> None
     embedder, model = make.embedder(), make.model()
     for limit in (1, 2, 50):
         found = [entry for page in _walk(api, "/v1/embedders", limit=limit) for entry in page]
-        assert [entry["id"] for entry in found][:5] == [
-            "patch-kmeans", "identity", "anchor-network", model, embedder,
+        assert [entry["id"] for entry in found][:6] == [
+            "self-supervised", "patch-kmeans", "identity", "anchor-network", model, embedder,
         ]  # fmt: skip
-        assert [entry["source"] for entry in found][:5] == ["built-in"] * 3 + ["model", "fitted"]
+        assert [entry["source"] for entry in found][:6] == ["built-in"] * 4 + ["model", "fitted"]
     assert [entry["id"] for entry in found if entry["default"]] == ["patch-kmeans"]
     for id_ in ("patch-kmeans", embedder, model):
         assert api.client.get(f"/v1/embedders/{id_}").json()["id"] == id_
@@ -145,6 +145,21 @@ def test_a_forecast(api: Api, make: Maker) -> None:
     body = api.client.get(f"/v1/forecasts/{forecast}").json()
     assert body["calibrated"] is False
     assert body["sources"][0]["expected_accuracy"] == {"value": None, "low": 0, "high": 1, "level": 0.9}
+
+
+def test_a_model_is_found_by_any_of_its_labelings(api: Api, make: Maker) -> None:
+    dataset = make.dataset()
+    first, second, other = (make.labeling(dataset) for _ in range(3))
+    of_two = make.model(labeling_id=first, labeling_ids=[first, second])
+    older = make.model(labeling_id=other)  # as a worker of before wrote it
+
+    def found(labeling: str) -> list[str]:
+        page = api.client.get("/v1/models", params={"labeling_id": labeling}).json()
+        return [item["id"] for item in page["items"]]
+
+    assert found(first) == found(second) == [of_two]
+    assert found(other) == [older]
+    assert api.client.get(f"/v1/models/{of_two}").json()["labeling_ids"] == [first, second]
 
 
 def test_what_is_in_use_is_not_deleted(api: Api, make: Maker) -> None:

@@ -14,7 +14,7 @@ from core.specs.pipelines import PipelineSpec
 from core.specs.references import located_references
 from core.specs.transfers import TransferSpec
 from g2l import geometry, metrics
-from g2l.nn import augmentation, contrast, onnx_embedder, onnx_files, transfer, zoo
+from g2l.nn import augmentation, contrast, onnx_embedder, onnx_files, recipes, transfer, zoo
 
 
 def test_metrics_rules_and_architectures() -> None:
@@ -23,6 +23,7 @@ def test_metrics_rules_and_architectures() -> None:
     assert get_args(models.Architecture) == zoo.ARCHITECTURES
     assert models.DEFAULT_ARCHITECTURE == zoo.DEFAULT_ARCHITECTURE
     assert get_args(base.Augmentation) == augmentation.AUGMENTATIONS
+    assert get_args(base.Balance) == get_args(recipes.Balance)
     assert get_args(SelfSupervisedModelSpec.model_fields["method"].annotation) == contrast.METHODS
     assert LARGEST_ONNX == onnx_files.LARGEST_FILE
     assert (base.SMALLEST_SIDE, base.LARGEST_SIDE) == onnx_embedder.SIDES
