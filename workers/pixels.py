@@ -17,6 +17,7 @@ from workers.active import DECODING, ActiveJob
 
 Images = NDArray[Any]  # (N, H, W, C) uint8 or uint16
 Indices = NDArray[np.int64]
+FEW = 4  # a part of a dataset of a quarter or less is decoded alone
 _COPIED_AT_ONCE = 512
 
 
@@ -67,6 +68,9 @@ def evenly(n: int, most: int) -> Indices:
 
 def images_at(job: ActiveJob[Any], dataset: Dataset, size: int, indices: Indices) -> Images:
     """The images at some indices, in that order, in memory: for the few of a label budget or a sample."""
+    whole = _cached(job.store, dataset, f"{size}x{dataset.channels}")
+    if not whole.exists() and FEW * len(indices) <= dataset.n_items:
+        return open_pack(job.store, dataset).resized(size, dataset.channels, indices)
     images: Images = images_of(job, dataset, size)[indices]
     return images
 

@@ -13,7 +13,7 @@ from g2l.data.columns import Columns, require_no_label
 from g2l.data.dicom import HEAD_BYTES, is_dicom
 from g2l.data.entries import Entry, Rejected, SortedNameCheck, image_path, nameless_path, readable
 from g2l.data.folders import FolderImages
-from g2l.data.groups import FOLDER, no_groups
+from g2l.data.groups import no_groups
 from g2l.data.images import sniff_format
 from g2l.data.parquet import MAGIC as PARQUET_MAGIC
 from g2l.data.runs import SortedPaths
@@ -179,7 +179,7 @@ def _require_folder(columns: Columns) -> None:
     """Folders have no columns."""
     require_no_label(columns)
     if columns.group_column is not None:
-        raise no_groups(columns.group_column, "source of groups", [FOLDER])
+        raise no_groups(columns.group_column, "columns", [])
 
 
 def _unpacked_head(path: Path) -> bytes:

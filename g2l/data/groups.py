@@ -28,6 +28,6 @@ def no_groups(group_by: str, what: str, there: Iterable[str]) -> NoGroupsError:
     shown = ", ".join(repr(name) for name in names[:20]) + (", …" if len(names) > 20 else "")
     return NoGroupsError(
         f"group_by = {group_by!r}: the archive has {f'the {what} {shown}' if names else f'no {what}'}; name "
-        "one of those, or leave group_by out",
+        f"{'one of those' if names else f'{FOLDER!r}, for folders'}, or leave group_by out",
         field="group_by",
     )
