@@ -75,7 +75,7 @@ METHOD: Final[dict[str, tuple[str, str]]] = {
     ),
     "no-groups": (
         "Nothing in the archive has such a group",
-        "`group_by` is \"folder\" (images in CLASS/GROUP/), or the name of a column of a parquet, a field of a "
+        '`group_by` is "folder" (images in CLASS/GROUP/), or the name of a column of a parquet, a field of a '
         "WebDataset's JSON, or an array of an npz; the detail says what is there.",
     ),
     "dataset-mismatch": (
@@ -151,9 +151,10 @@ METHOD: Final[dict[str, tuple[str, str]]] = {
     ),
     "unsuitable-network": (
         "The network cannot embed images",
-        "An ONNX network needs one float32 input of images, with a fixed number of channels, and one output: a "
-        "vector, a map or tokens. Its weights lie inside the file (save_as_external_data=False), its operators "
-        "are standard ones, and an image's response is the same in every run; the detail says what is amiss.",
+        "An ONNX network needs one float32 input of images with a fixed number of channels, and one output: "
+        "a vector, a map or tokens. Its weights are inside the file (torch.onnx.export(…, "
+        "external_data=False)), its operators standard ones, and an image has the same response in every "
+        "run; the detail says what is amiss.",
     ),
     "bad-targets": (
         "The training targets cannot be used",

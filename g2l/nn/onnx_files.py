@@ -112,7 +112,7 @@ def _require_own_data(messages: list[Any]) -> None:
     if outside:
         raise UnsuitableNetworkError(
             f"weights lie in other files ({_some(outside)}); export it with its weights inside: "
-            "torch.onnx.export(…, external_data=False), or load it with onnx.load and write it with onnx.save",
+            "torch.onnx.export(…, external_data=False), or onnx.save of what onnx.load has read",
             field="file",
         )
 
