@@ -66,9 +66,7 @@ def check_anchor_space(
 
 def _check_k_means(inputs: Inputs, spec: KMeansLabelingSpec) -> None:
     dataset = inputs.dataset(spec.dataset_id)
-    if spec.n_classes is None:
-        inputs.refuse("n_classes", "Say how many classes; or give classes_of, a k-means labeling.")
-    elif spec.n_classes > dataset.n_items:
+    if spec.n_classes is not None and spec.n_classes > dataset.n_items:
         inputs.refuse(
             "n_classes",
             f"{dataset.id} has {dataset.n_items:,} items, and n_classes may not be larger.",

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, TypeAdapter
+from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from core.specs.base import EmbedderChoice, Length, Name, Prefer, Seed, Spec
 
@@ -43,9 +44,16 @@ class KMeansLabelingSpec(Spec):
     name: Name | None = None
     dataset_id: str
     embedder: EmbedderChoice = "patch-kmeans"
-    n_classes: ClassCount | None = Field(None, description="how many clusters")
-    seed: Seed = 0
     classes_of: str | None = Field(None, description="a labeling whose class ids are kept")
+    n_classes: ClassCount | None = Field(None, description="how many clusters", validate_default=True)
+    seed: Seed = 0
+
+    @field_validator("n_classes")
+    @classmethod
+    def _said(cls, n_classes: int | None, info: ValidationInfo) -> int | None:
+        if n_classes is None and info.data.get("classes_of") is None:
+            raise PydanticKnownError("missing")
+        return n_classes
 
 
 class ShuffledLabelingSpec(Spec):

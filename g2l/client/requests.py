@@ -81,17 +81,17 @@ class KMeansLabelingSpec(TypedDict, total=False):
 
     Attributes:
         embedder: by default patch-kmeans.
+        classes_of: a labeling whose class ids are kept.
         n_classes: how many clusters.
         seed: of all that is random; by default 0.
-        classes_of: a labeling whose class ids are kept.
     """
 
     dataset_id: Required[str]
     name: str | None
     embedder: str | list[str]
+    classes_of: str | None
     n_classes: int | None
     seed: int
-    classes_of: str | None
 
 
 class ShuffledLabelingSpec(TypedDict, total=False):
