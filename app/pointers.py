@@ -19,8 +19,9 @@ def _pointer(error: Mapping[str, Any], body: object) -> str:
     if source != "body":
         return _join([source, *parts])
     found = _walked(parts, body, missing=error["type"] == "missing")
-    if error["type"].startswith("union_tag"):  # the tag is told by a function named `_<field>`
-        found.append(str(error["ctx"]["discriminator"]).strip("'").removeprefix("_").removesuffix("()"))
+    if error["type"].startswith("union_tag"):  # the tag is told by a function, `_<field>` or `<field>_of`
+        name = str(error["ctx"]["discriminator"]).strip("'").removesuffix("()")
+        found.append(name.removeprefix("_").removesuffix("_of"))
     return _join(found)
 
 
