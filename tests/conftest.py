@@ -1,3 +1,3 @@
 """Fixtures for the whole suite."""
 
-pytest_plugins = ["tests.fixtures.engines", "tests.fixtures.service"]
+pytest_plugins = ["tests.fixtures.clients", "tests.fixtures.engines", "tests.fixtures.service"]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from g2l.cli.output import print_fields
 from g2l.cli.session import Session, goes_on
+from g2l.client.forms import OnProgress
 from g2l.client.job_answers import JobAnswer
 from g2l.client.progress import Reporter, Status, reporting
 from g2l.client.values import Answer, JsonObject
@@ -33,12 +34,22 @@ def upload(
         return client.datasets.take_in(uri, name or uri.rstrip("/").rsplit("/", 1)[-1], **options)
     shown = f"upload {label}"
 
-    def on_progress(sent: int, total: int) -> None:
-        reporter.update(Status(shown, done=sent, total=total, unit="bytes"))
-
-    job = client.datasets.upload(paths, name, **options, on_progress=on_progress)
+    job = client.datasets.upload(paths, name, **options, on_progress=sending(reporter, shown))
     reporter.update(Status(shown, ended="done"))
     return job
+
+
+def sending(reporter: Reporter, shown: str) -> OnProgress:
+    """Shows how much is sent; in front of it from where this goes on, if an earlier command was cut off."""
+    stage: str | None = None
+
+    def on_progress(sent: int, total: int) -> None:
+        nonlocal stage
+        if stage is None:
+            stage = f"going on at {sent * 100 // max(total, 1)} %" if sent else ""
+        reporter.update(Status(shown, stage, done=sent, total=total, unit="bytes"))
+
+    return on_progress
 
 
 def wait(job: "Job[T]", reporter: Reporter, *, label: str | None = None) -> "Job[T]":

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from g2l.cli.follow import finish
+from g2l.cli.follow import finish, sending
 from g2l.cli.groups import resource_group
 from g2l.cli.options import Name, given
 from g2l.cli.output import print_line
@@ -61,13 +61,10 @@ def import_(
         image_size=image_size, image_mean=image_mean, image_std=image_std, rescale_factor=rescale_factor
     )
     with reporting() as reporter:
-
-        def on_progress(sent: int, total: int) -> None:
-            reporter.update(_transferred("upload", sent, total))
-
         job = session.client.models.import_file(
-            path, name, preprocessing=preprocessing, on_progress=on_progress
+            path, name, preprocessing=preprocessing, on_progress=sending(reporter, "upload")
         )
+        reporter.update(Status("upload", ended="done"))
     finish(session, job, wait_for_it=wait)
 
 

@@ -13,11 +13,16 @@ from g2l.client.values import Problem
 WEIGHTS, ONNX = "model.safetensors", "model.onnx"
 
 
-def cache_folder(model: ModelAnswer) -> Path:
-    """A folder for exactly these files: ``$G2L_CACHE``, else ``~/.cache/g2l``, then their digest."""
-    content = "".join(f"{file.sha256} {file.path}\n" for file in sorted(model.files, key=lambda f: f.path))
+def cache_home() -> Path:
+    """Where things are kept between processes: ``$G2L_CACHE``, else ``~/.cache/g2l``."""
     home = os.environ.get("G2L_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "g2l"
-    return Path(home).expanduser() / "models" / hashlib.sha256(content.encode()).hexdigest()[:32]
+    return Path(home).expanduser()
+
+
+def cache_folder(model: ModelAnswer) -> Path:
+    """A folder for exactly these files, in the cache, named by their digest."""
+    content = "".join(f"{file.sha256} {file.path}\n" for file in sorted(model.files, key=lambda f: f.path))
+    return cache_home() / "models" / hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def own_folder(model: ModelAnswer) -> Path:

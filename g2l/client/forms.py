@@ -16,11 +16,16 @@ OnProgress = Callable[[int, int], None]  # bytes sent, bytes in all
 
 @dataclass(frozen=True)
 class Source:
-    """Bytes to send under a file's name; `chunks` reads them anew."""
+    """Bytes to send under a file's name; `chunks` reads them anew.
+
+    Attributes:
+        path: the file that has exactly these bytes; None of what is packed on the way.
+    """
 
     filename: str
     size: int
     chunks: Callable[[], Iterator[bytes]]
+    path: Path | None = None
 
     @classmethod
     def of(cls, path: Path, wanted: Callable[[str], bool]) -> Self:
@@ -35,7 +40,7 @@ class Source:
         if not path.is_file():
             raise PackingError(f"{path} is neither a file nor a folder")
         size = path.stat().st_size
-        return cls(path.name, size, lambda: _file_chunks(path, size))
+        return cls(path.name, size, lambda: _file_chunks(path, size), path)
 
 
 class Form:
@@ -67,6 +72,8 @@ class Form:
         """The body, from its beginning."""
         sent = 0
         self.sha256 = []
+        if self._on_progress is not None:
+            self._on_progress(0, self._size)
         yield self._head
         for source, head in zip(self._sources, self._file_heads, strict=True):
             digest = hashlib.sha256()

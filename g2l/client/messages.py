@@ -27,6 +27,7 @@ class Message:
         chunks: or the body, as bytes; `headers` then say its type and length.
         patience: seconds that the service may take beyond the timeout before its first byte.
         streamed: whether the caller reads the answer's body; else a cut in it counts as a failed try.
+        once: whether it is never tried again, since only its sender knows what to ask after a failure.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Message:
     chunks: Chunks | None = None
     patience: float = 0.0
     streamed: bool = False
+    once: bool = False
 
     def keyed(self) -> dict[str, str]:
         """The headers, with a key if this is a POST."""

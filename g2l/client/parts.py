@@ -45,7 +45,7 @@ class Version:
         destination.parent.mkdir(parents=True, exist_ok=True)
         if self.sha256 is not None:
             shared = destination.with_name(f".{destination.name}.{self.sha256[:16]}.part")
-            with _locked(shared) as ours:
+            with locked(shared) as ours:
                 if ours:
                     yield shared
                     return
@@ -88,7 +88,7 @@ def sha256(answer: httpx.Response) -> str | None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[bool]:
+def locked(path: Path) -> Iterator[bool]:
     """Whether nobody else writes this file; if so, nobody does inside the block."""
     try:
         import fcntl

@@ -89,7 +89,7 @@ def api(
         "G2L_MAX_UPLOAD_BYTES": str(MAX_UPLOAD),
     }
     with (
-        environment(**variables, **settings),
+        environment(**(variables | settings)),
         serving() as url,
         httpx.Client(base_url=url, timeout=60) as client,
     ):

@@ -10,10 +10,10 @@ from g2l.client import folders
 from g2l.client.aio.downloads import download
 from g2l.client.aio.jobs import AsyncJob
 from g2l.client.aio.resources import AsyncResources
-from g2l.client.aio.uploads import post_form
+from g2l.client.aio.uploads import post_files
 from g2l.client.answers import ModelAnswer
 from g2l.client.errors import ApiError
-from g2l.client.forms import Form, OnProgress, Source
+from g2l.client.forms import OnProgress, Source
 from g2l.client.messages import Message, segment
 from g2l.client.packing import default_name, is_visible
 from g2l.client.requests import TrainModelSpec
@@ -73,12 +73,14 @@ class AsyncModels(AsyncResources[AsyncModel]):
     ) -> AsyncJob[AsyncModel]:
         """Send a model: its folder in the Hugging Face layout, a zip or tar of that, or an `.onnx` network.
 
+        A file of 8 MiB and more that broke off goes on where it stopped, as in `Datasets.upload`.
+
         Args:
             path: the folder, archive or network.
             name: of the model; by default that of the path.
             preprocessing: of a network: `image_size`, `image_mean`, `image_std` and `rescale_factor`, as a
                 preprocessor_config.json words them.
-            on_progress: called with the bytes sent and all bytes.
+            on_progress: called with the bytes sent and all bytes; first with those that are there already.
 
         Returns:
             The job that imports it.
@@ -90,8 +92,15 @@ class AsyncModels(AsyncResources[AsyncModel]):
         fields = {"name": name or default_name(source)}
         for key, value in (preprocessing or {}).items():
             fields[key] = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        form = Form([Source.of(source, is_visible)], fields, on_progress)
-        return self._jobs.read(await post_form(self._transport, self.path, form))
+        job = await post_files(
+            self._transport,
+            self.path,
+            [Source.of(source, is_visible)],
+            fields=fields,
+            body=lambda ids: {"objective": "import", **fields, "upload_id": ids[0]},
+            on_progress=on_progress,
+        )
+        return self._jobs.read(job)
 
     async def find(self, id_or_name: str) -> AsyncModel:
         """The model of an id, or the newest of a name.

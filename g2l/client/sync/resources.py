@@ -18,7 +18,7 @@ from g2l.client.answers import (
     PipelineEstimate,
     Transfer,
 )
-from g2l.client.forms import Form, OnProgress, image_sources
+from g2l.client.forms import OnProgress, image_sources
 from g2l.client.messages import Message, segment
 from g2l.client.packing import default_name
 from g2l.client.requests import (
@@ -33,7 +33,7 @@ from g2l.client.requests import (
 from g2l.client.sync.jobs import Job, Jobs
 from g2l.client.sync.labels import Labels
 from g2l.client.sync.transport import Transport
-from g2l.client.sync.uploads import post_form
+from g2l.client.sync.uploads import post_files
 from g2l.client.values import JsonObject, read
 
 T = TypeVar("T")
@@ -117,6 +117,8 @@ class Datasets(Resources[Dataset]):
     ) -> Job[Dataset]:
         """Send an archive, several files that are its shards, or a folder, which is packed on the way.
 
+        Files of 8 MiB and more that broke off, in this process or an earlier one, go on where they stopped.
+
         Args:
             path: an archive of a kind that the service reads, or a folder; a folder of a class gives labels.
                 Several paths are the tars or parquet files of one dataset.
@@ -125,7 +127,7 @@ class Datasets(Resources[Dataset]):
             group_by: that of the groups (patients, tiles) that stay on one side of a split; "folder" for the
                 folder just above an image, below that of its class.
             extends: the id of a dataset whose items come first; what it has already is left out.
-            on_progress: called with the bytes sent and all bytes.
+            on_progress: called with the bytes sent and all bytes; first with those that are there already.
 
         Returns:
             The job that takes it in.
@@ -137,8 +139,15 @@ class Datasets(Resources[Dataset]):
         fields = {"name": name or default_name(paths[0] if len(paths) == 1 else paths[0].resolve().parent)}
         more = {"label_by": label_by, "group_by": group_by, "extends": extends}
         fields |= {field: value for field, value in more.items() if value is not None}
-        form = Form(image_sources(paths), fields, on_progress)
-        return self._jobs.read(post_form(self._transport, self.path, form))
+        job = post_files(
+            self._transport,
+            self.path,
+            image_sources(paths),
+            fields=fields,
+            body=lambda ids: {**fields, "upload_ids": ids},
+            on_progress=on_progress,
+        )
+        return self._jobs.read(job)
 
     def take_in(
         self,

@@ -95,7 +95,7 @@ class Transport:
 
         Raises:
             ApiError, UnreachableError: as `request`, before the body begins.
-            httpx.TransportError: a streamed body breaks off.
+            httpx.TransportError: a streamed body breaks off, or what is sent once does.
         """
         headers = message.keyed()
         schedule = Schedule(self.retry_for)
@@ -107,6 +107,8 @@ class Transport:
             except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
                 raise UnreachableError(self.url, str(error)) from error
             except httpx.TransportError as error:
+                if message.once:
+                    raise
                 failures += 1
                 pause = schedule.pause()
                 if pause is None or (not self._answered and failures >= FIRST_TRIES):
@@ -120,7 +122,8 @@ class Transport:
                     return
                 refusal = problem(answer, (answer.read()).decode(errors="replace"))
             patience = in_flight if refusal.code == IN_FLIGHT else schedule
-            pause = patience.pause(retry_after(answer)) if passes(refusal) else None
+            again = passes(refusal) and not message.once
+            pause = patience.pause(retry_after(answer)) if again else None
             if pause is None:
                 raise ApiError(refusal)
             sleep(pause)

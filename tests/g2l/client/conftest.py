@@ -1,43 +1,18 @@
 """A scripted service, and both clients of it."""
 
-import asyncio
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from g2l.client import AsyncClient, Client
-from tests.g2l.client.driving import driven
+from g2l.client import Client
+from tests.fixtures.clients import Connect
 from tests.g2l.client.scripted import Scripted, scripted
-
-Connect = Callable[..., Client]
 
 
 @pytest.fixture
 def service() -> Iterator[Scripted]:
     with scripted() as service:
         yield service
-
-
-@pytest.fixture(params=["sync", "async"])
-def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
-    """Makes clients; closed at the end."""
-    made: list[Client] = []
-    loop = asyncio.new_event_loop()
-
-    def make(*args: Any, **options: Any) -> Client:
-        if request.param == "sync":
-            made.append(Client(*args, **options))
-        else:
-            made.append(driven(AsyncClient(*args, **options), loop))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.run_until_complete(loop.shutdown_default_executor())
-    loop.close()
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def scripted() -> Iterator[Scripted]:
             self.wfile.write(answer.body[: answer.cut_after])
             self.close_connection = self.close_connection or answer.cut_after is not None
 
-        do_GET = do_HEAD = do_POST = do_DELETE = handle_one  # noqa: N815 (names of http.server)
+        do_GET = do_HEAD = do_POST = do_PATCH = do_DELETE = handle_one  # noqa: N815 (names of http.server)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from g2l.client import ApiError, Client, DigestError
-from tests.g2l.client.conftest import Connect
+from tests.fixtures.clients import Connect
 from tests.g2l.client.cutting import cutting
 from tests.g2l.client.scripted import Answer, Scripted, Seen, as_json, problem
 

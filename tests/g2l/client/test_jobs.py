@@ -8,7 +8,7 @@ from g2l.client import Client, JobFailedError, NotMadeError, Problem, Unreachabl
 from g2l.client.events import Event, Parser
 from g2l.client.job_answers import JobAnswer
 from g2l.client.values import FieldError, read
-from tests.g2l.client.conftest import Connect
+from tests.fixtures.clients import Connect
 from tests.g2l.client.scripted import Answer, Scripted, Seen, as_json
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from g2l.client import ApiError, Client, UnreachableError
 from g2l.client.retries import Schedule, retry_after
-from tests.g2l.client.conftest import Connect
+from tests.fixtures.clients import Connect
 from tests.g2l.client.scripted import Answer, Cut, Scripted, as_json, problem
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from g2l.client import Client, DigestError, PackingError
 from g2l.client.packing import default_name
-from tests.g2l.client.conftest import Connect
+from tests.fixtures.clients import Connect
 from tests.g2l.client.scripted import Cut, Scripted, Seen, as_json, problem
 
 JOB = {"id": "job_1", "kind": "dataset", "state": "queued", "spec": {"name": "pool"}}
