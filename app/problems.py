@@ -97,6 +97,11 @@ _SERVICE: Final[Mapping[str, Entry]] = {
         "The piece does not begin where the upload ends",
         "HEAD the upload: its Upload-Offset says where to go on.",
     ),
+    "upload-silent": Entry(
+        408,
+        "The rest of the piece did not come",
+        "What came before is kept: HEAD the upload, and go on from its Upload-Offset.",
+    ),
     "upload-locked": Entry(
         423,
         "Another request is writing this upload",

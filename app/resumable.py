@@ -3,6 +3,7 @@
 Whatever breaks off, the file is its first `offset` bytes; a longer tail is cut off when the next piece comes.
 """
 
+import asyncio
 import fcntl
 import hashlib
 import os
@@ -21,6 +22,7 @@ from core.db.uploads import PendingUpload
 from core.errors import InvalidRequestError, NotFoundError, ServiceError
 
 RECORDED_EVERY = 8 << 20  # bytes at most that a broken connection has to send again
+SILENCE = 30.0  # seconds; a connection that broke without a word would hold its upload for ever
 _READ = 1 << 20
 
 
@@ -36,6 +38,13 @@ class UploadLockedError(ServiceError):
 
     code = "upload-locked"
     title = "Another request is writing this upload"
+
+
+class SilentUploadError(ServiceError):
+    """A connection over which nothing comes any more."""
+
+    code = "upload-silent"
+    title = "The rest of the piece did not come"
 
 
 class ChecksumMismatchError(ServiceError):
@@ -65,23 +74,39 @@ async def receive(
         InvalidRequestError: there are more bytes than were announced.
         ChecksumMismatchError: the piece is broken; nothing of it is kept.
         ClientDisconnect: the client has gone; what came before is kept.
+        SilentUploadError: the client says nothing more; likewise.
     """
     with _locked(store, upload_id) as file:
         piece = await run_in_threadpool(_begin, file, upload_id, offset, checksum)
         try:
             buffer = bytearray()
-            async for part in pieces:
+            async for part in _heard(pieces):
                 buffer += part
                 if len(buffer) >= _READ:
                     await run_in_threadpool(piece.write, bytes(buffer))
                     buffer.clear()
             await run_in_threadpool(piece.write, bytes(buffer))
-        except ClientDisconnect:
+        except (ClientDisconnect, SilentUploadError):
             if checksum is None:
                 await run_in_threadpool(piece.write, bytes(buffer))
                 await run_in_threadpool(piece.record)
             raise
         return await run_in_threadpool(piece.finish)
+
+
+async def _heard(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same, as long as they come."""
+    while True:
+        try:
+            async with asyncio.timeout(SILENCE):
+                part = await anext(pieces, None)
+        except TimeoutError:
+            raise SilentUploadError(
+                f"Nothing came for {SILENCE:g} seconds; what came before is kept. Ask where it is, and go on."
+            ) from None
+        if part is None:
+            return
+        yield part
 
 
 class _Piece:

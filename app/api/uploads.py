@@ -130,6 +130,7 @@ def get_upload(upload_id: str, db: ReadDb) -> UploadOut:
         "not-found",
         "upload-offset",
         "upload-locked",
+        "upload-silent",
         "upload-checksum",
         "unsupported-media-type",
     ),

@@ -48,13 +48,19 @@ def stored(api: Api, url: str) -> bytes:
 
 def cut(api: Api, url: str, offset: int, data: bytes, after: int) -> None:
     """A PATCH of all the rest, whose connection breaks after so many bytes of it."""
+    unfinished(api, url, offset, data, after).close()
+
+
+def unfinished(api: Api, url: str, offset: int, data: bytes, after: int) -> socket.socket:
+    """The connection of a PATCH of all the rest, when so many bytes of it are sent."""
     host, port = httpx.URL(api.url).host, httpx.URL(api.url).port
     head = (
         f"PATCH {url} HTTP/1.1\r\nHost: {host}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: {offset}\r\n"
         f"Content-Type: {OCTETS}\r\nContent-Length: {len(data) - offset}\r\n\r\n"
     )
-    with socket.create_connection((host, port or 80)) as connection:
-        connection.sendall(head.encode() + data[offset : offset + after])
+    connection = socket.create_connection((host, port or 80), timeout=10)
+    connection.sendall(head.encode() + data[offset : offset + after])
+    return connection
 
 
 def settled(api: Api, url: str) -> int:
@@ -162,6 +168,15 @@ def test_two_requests_do_not_write_one_upload(api: Api, monkeypatch: pytest.Monk
         assert patch(api, url, 10, b"b").status_code == 423
         done.set()
         assert first.result().headers["upload-offset"] == "20"
+
+
+def test_a_connection_that_falls_silent_lets_go(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resumable, "SILENCE", 0.2)
+    url = announce(api, 1_000)
+    with unfinished(api, url, 0, b"a" * 1_000, 600) as connection:  # open, as one that a lost network leaves
+        assert b" 408 " in connection.recv(1_000)
+        assert settled(api, url) == 600
+    assert patch(api, url, 600, b"a" * 400).status_code == 204
 
 
 def test_what_is_no_request_of_the_protocol(api: Api) -> None:

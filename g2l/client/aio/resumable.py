@@ -21,7 +21,7 @@ from g2l.client.waiting import async_call, async_sleep
 PATH = "/v1/uploads"
 VERSION = {"Tus-Resumable": "1.0.0"}
 GONE = frozenset({404, 410})
-PASSING = GONE | {409, 423, 429}  # ask where the upload is, then go on
+PASSING = GONE | {408, 409, 423, 429}  # ask where the upload is, then go on
 
 
 async def send_files(

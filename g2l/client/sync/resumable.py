@@ -22,7 +22,7 @@ from g2l.client.waiting import call, sleep
 PATH = "/v1/uploads"
 VERSION = {"Tus-Resumable": "1.0.0"}
 GONE = frozenset({404, 410})
-PASSING = GONE | {409, 423, 429}  # ask where the upload is, then go on
+PASSING = GONE | {408, 409, 423, 429}  # ask where the upload is, then go on
 
 
 def send_files(

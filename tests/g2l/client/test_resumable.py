@@ -78,10 +78,11 @@ def test_a_large_file_is_announced_sent_and_taken_in(client: Client, service: Sc
         Cut(),
         problem(500, "internal-error"),
         problem(503, "unavailable"),
+        problem(408, "upload-silent"),
         problem(423, "upload-locked"),
         problem(409, "upload-offset"),
     ],
-    ids=["cut", "500", "503", "423", "409"],
+    ids=["cut", "500", "503", "408", "423", "409"],
 )
 def test_what_may_pass_is_asked_about_and_gone_on_from(
     client: Client, service: Scripted, path: Path, refusal: Answer
