@@ -28,7 +28,7 @@ serve: install  ## the embedded service on http://127.0.0.1:8000
 	$(BIN)/g2l serve
 
 test: install  ## the whole suite, on real PostgreSQL, Redis and workers
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 e2e: install  ## only the tests that drive the whole service
 	$(BIN)/python -m pytest -m e2e

@@ -119,4 +119,4 @@ def test_shards_become_one_dataset_and_go(service: Service, tmp_path: Path) -> N
     assert dataset.bytes == sum(one.bytes for one in sent)
     lines = "".join(f"{one.sha256}  {one.filename}\n" for one in sorted(sent, key=lambda u: u.filename))
     assert dataset.sha256 == sha256(lines.encode()).hexdigest()
-    service.until(lambda: service.half_made() == [])
+    service.until(lambda: not any(service.store.upload(one.id).exists() for one in sent))
