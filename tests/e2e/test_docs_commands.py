@@ -1,12 +1,11 @@
 """What the pages under docs/ show works as it is written."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_readme import archive
+from tests.e2e.test_readme import archive, by_bash
 from tests.fixtures.service import RunningService
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -22,13 +21,4 @@ def test_the_blocks_of_a_page_are_one_script_that_runs(
     archive(tmp_path / "pool", 48, classes=0)
     archive(tmp_path / "target", 24, classes=2)
     script = "\n".join(re.findall(r"```bash\n(.*?)```", page.read_text(), flags=re.DOTALL))
-    script = script.replace("http://127.0.0.1:8000", service.url)
-    done = subprocess.run(
-        ["bash", "-eu", "-c", script],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
-    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    by_bash(script.replace("http://127.0.0.1:8000", service.url), tmp_path)

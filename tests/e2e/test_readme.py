@@ -27,24 +27,24 @@ def archive(folder: Path, count: int, *, classes: int) -> None:
     write_zip(folder.with_suffix(".zip"), files)
 
 
+def by_bash(script: str, folder: Path) -> str:
+    """What a script prints that must not fail."""
+    done = subprocess.run(
+        ["bash", "-eu", "-c", script], cwd=folder, capture_output=True, text=True, check=False, timeout=280
+    )
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_the_main_job_by_curl(service: RunningService, tmp_path: Path) -> None:
     archive(tmp_path / "pool", 48, classes=0)
     archive(tmp_path / "target", 24, classes=2)
     (script,) = blocks("bash")
-    script = script.replace("api=http://127.0.0.1:8000/v1", f"api={service.url}/v1")
-    done = subprocess.run(
-        ["bash", "-eu", "-c", script],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count('"label":') == 3
-    assert "'level': 0.95" in done.stdout
+    said = by_bash(script.replace("http://127.0.0.1:8000", service.url), tmp_path)
+    assert said.count('"label":') == 3
+    assert "'level': 0.95" in said
     (weights,) = tmp_path.glob("*.safetensors")
     assert load_file(weights)
 
