@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from app import problems
 from app.database import AnyDb
-from core.artifacts import Store
+from core.artifacts import open_store
 from core.db.resources import Artifact
 from core.errors import NotFoundError
 from core.settings import get_settings
@@ -117,7 +117,7 @@ def artifacts(db: AnyDb, digests: Iterable[str]) -> dict[str, Artifact]:
 
 def folder(digest: str) -> Path:
     """Where an artifact's files lie."""
-    return Store(get_settings().store).path(digest)
+    return open_store(get_settings()).path(digest)
 
 
 def file_of(

@@ -159,6 +159,18 @@ _SERVICE: Final[Mapping[str, Entry]] = {
         "The service made a mistake",
         "A fault of the service. Its log has the trace, under the request's X-Request-ID or the job's id.",
     ),
+    "artifact-missing": Entry(
+        500,
+        "A stored file is missing",
+        "The detail names it. Restore it from a backup, or make its resource anew; "
+        "`g2l doctor` lists all such.",
+    ),
+    "artifact-broken": Entry(
+        500,
+        "A stored file is damaged",
+        "The detail names it. Restore it from a backup, or make its resource anew; "
+        "`g2l doctor --deep` reads all.",
+    ),
     "database-unavailable": Entry(
         503,
         "The database cannot be reached",

@@ -91,7 +91,10 @@ async def receive(
                 await run_in_threadpool(piece.write, bytes(buffer))
                 await run_in_threadpool(piece.record)
             raise
-        return await run_in_threadpool(piece.finish)
+        end = await run_in_threadpool(piece.finish)
+        if piece.is_last:
+            await run_in_threadpool(store.share_upload, upload_id)
+        return end
 
 
 async def _heard(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -144,6 +147,11 @@ class _Piece:
         if moved is None:
             raise NotFoundError(f"The upload {self._row.id} was removed meanwhile.")
         self._recorded = self._written
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the upload has all its bytes."""
+        return self._recorded == self._row.bytes
 
     def finish(self) -> int:
         """Verify and record; the upload's new end."""

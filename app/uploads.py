@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from anyio import CancelScope
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -94,12 +95,23 @@ class _Form:
 
     def on_part_end(self) -> None:
         if self._part == "file":
-            self.files[-1].close()
+            self.files[-1].end()
         else:
             self.fields[self._part or ""] = self._value.decode("utf-8", "replace")
 
     def on_end(self) -> None:
         self.complete = True
+
+    def share(self) -> None:
+        """Let the workers of other machines have the files."""
+        for file in self.files:
+            self._store.share_upload(file.id)
+
+    def remove(self) -> None:
+        """Remove the files, everywhere."""
+        for file in self.files:
+            file.close()
+            self._store.discard_upload(file.id)
 
 
 class _File:
@@ -108,25 +120,24 @@ class _File:
     def __init__(self, store: Store, filename: str) -> None:
         self.filename = filename
         self.id = f"upl_{secrets.token_hex(16)}"
-        self.path = store.upload(self.id)
         self._bytes = 0
         self._sha256 = hashlib.sha256()
-        self._file: BinaryIO = self.path.open("xb")
+        self._file: BinaryIO = store.upload(self.id).open("xb")
 
     def write(self, chunk: memoryview) -> None:
         self._bytes += len(chunk)
         self._sha256.update(chunk)
         self._file.write(chunk)
 
-    def close(self) -> None:
+    def end(self) -> None:
         """All of it is on the disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
 
-    def remove(self) -> None:
+    def close(self) -> None:
+        """However much has come."""
         self._file.close()
-        self.path.unlink(missing_ok=True)
 
     @property
     def upload(self) -> Upload:
@@ -153,11 +164,12 @@ async def received(
         if not form.files:
             raise InvalidRequestError.at("file", "Send the archive in a part named `file`.")
         body = Received(form.fields, [file.upload for file in form.files])
+        await run_in_threadpool(form.share)
         yield body
     finally:
         if body is None or not body.kept:
-            for file in form.files:
-                file.remove()
+            with CancelScope(shield=True):
+                await run_in_threadpool(form.remove)
 
 
 async def _read(request: Request, form: _Form) -> None:

@@ -1,16 +1,15 @@
 """Content-addressed folders of files: written aside, checksummed, moved into place, then recorded.
 
 An artifact's id is the digest of its manifest, so equal content is kept once. Uploads wait beside the
-artifacts until the job that takes them in has succeeded.
+artifacts until the job that takes them in has succeeded. Where machines share a bucket, it has everything
+that another machine may need, and the folder is what this one works on.
 """
 
-import hashlib
-import json
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +18,13 @@ from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core import manifests
+from core.bucket import Bucket, open_bucket
 from core.db.resources import Artifact
+from core.manifests import ArtifactBrokenError, ArtifactMissingError, Files
+from core.settings import Settings
 
-_CHUNK = 1 << 20
 REMOVAL_LOCK = 0x67326E  # held while unneeded rows are deleted; arbitrary, and ours
-
-
-@dataclass(frozen=True)
-class FileEntry:
-    """A file of an artifact: its digest and size."""
-
-    sha256: str
-    bytes: int
 
 
 @dataclass(frozen=True)
@@ -38,24 +32,64 @@ class Published:
     """An artifact that lies in its place, ready to be recorded."""
 
     digest: str
-    files: Mapping[str, FileEntry]
+    files: Files
 
 
 class Store:
     """A folder that holds artifacts by digest, uploads by id, and work in progress."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, bucket: Bucket | None = None) -> None:
+        self.root, self.bucket = root, bucket
         for part in ("artifacts", "uploads", "work", "cache"):
             (root / part).mkdir(parents=True, exist_ok=True)
 
-    def path(self, digest: str) -> Path:
-        """The folder of an artifact; read only."""
+    def folder(self, digest: str) -> Path:
+        """Where an artifact lies on this machine, if it does."""
         return self.root / "artifacts" / digest[:2] / digest
 
+    def path(self, digest: str) -> Path:
+        """The folder of an artifact, with all its files in their sizes; read only.
+
+        Raises:
+            ArtifactMissingError: it is not there, or not all of it.
+            ArtifactBrokenError: a file is another one than was written.
+        """
+        folder = self.folder(digest)
+        if self.bucket is None:
+            manifests.check(folder, digest)
+        elif not self._has(digest):
+            with tempfile.TemporaryDirectory(prefix="fetched-", dir=self.root / "cache") as aside:
+                self.bucket.fetch_artifact(digest, Path(aside) / digest)
+                self._place(Path(aside) / digest, digest)
+        return folder
+
     def upload(self, upload_id: str) -> Path:
-        """The file of an upload."""
+        """The file of an upload on this machine, to write and to read."""
         return self.root / "uploads" / upload_id
+
+    def share_upload(self, upload_id: str) -> None:
+        """Let other machines have an upload, now that all of it is there."""
+        if self.bucket is not None:
+            self.bucket.put(f"uploads/{upload_id}", self.upload(upload_id))
+
+    def arrived(self, upload_id: str) -> Path:
+        """The file of an upload, whichever machine took it in.
+
+        Raises:
+            FileNotFoundError: it is gone.
+        """
+        path = self.upload(upload_id)
+        if self.bucket is not None and not path.exists():
+            with tempfile.TemporaryDirectory(prefix="fetched-", dir=self.root / "cache") as aside:
+                self.bucket.fetch(f"uploads/{upload_id}", Path(aside) / upload_id)
+                (Path(aside) / upload_id).replace(path)
+        return path
+
+    def discard_upload(self, upload_id: str) -> None:
+        """Remove an upload everywhere; nothing happens if there is none."""
+        self.upload(upload_id).unlink(missing_ok=True)
+        if self.bucket is not None:
+            self.bucket.remove(f"uploads/{upload_id}")
 
     def cache(self, name: str) -> Path:
         """A file that can be made again from artifacts; whoever writes it writes aside and renames."""
@@ -70,6 +104,8 @@ class Store:
     def discard_work(self, job_id: str) -> None:
         """Remove a job's folder; nothing happens if there is none."""
         shutil.rmtree(self.root / "work" / job_id, ignore_errors=True)
+        if self.bucket is not None:
+            self.bucket.remove(f"work/{job_id}")
 
     def discard_staged(self, job_id: str, attempt: int) -> None:
         """Remove what attempts up to this one left half made, and the folder unless it has checkpoints."""
@@ -91,22 +127,13 @@ class Store:
 
     def publish(self, folder: Path) -> Published:
         """Sync a staged folder to disk, move it to its place, and say what it holds."""
-        files = {
-            path.relative_to(folder).as_posix(): _checked(path)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        }
-        manifest = json.dumps({name: entry.sha256 for name, entry in files.items()}, sort_keys=True)
-        digest = hashlib.sha256(manifest.encode()).hexdigest()
-        target = self.path(digest)
-        if not _touched(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                folder.rename(target)
-            except OSError:
-                if not _touched(target):  # else another attempt published the same content first
-                    raise
-            _sync_folder(target.parent)
+        files = manifests.files_of(folder)
+        manifests.write(folder, files)
+        digest = manifests.digest_of(files)
+        if not self._has(digest):
+            self._place(folder, digest)
+        if self.bucket is not None:
+            self.bucket.put_artifact(digest, self.folder(digest), files)
         return Published(digest, files)
 
     def remove(self, path: Path, *, untouched_since: float) -> bool:
@@ -120,6 +147,35 @@ class Store:
         shutil.rmtree(trash) if trash.is_dir() else trash.unlink()
         return True
 
+    def _has(self, digest: str) -> bool:
+        """Whether an artifact is whole on this machine; if so its time says now: it is no leftover."""
+        folder = self.folder(digest)
+        try:
+            os.utime(folder)
+            manifests.check(folder, digest)
+        except (FileNotFoundError, ArtifactMissingError, ArtifactBrokenError):
+            return False
+        return True
+
+    def _place(self, made: Path, digest: str) -> None:
+        """Move an artifact into its place; what lies there and is not whole goes."""
+        target = self.folder(digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            made.rename(target)
+        except OSError:
+            if self._has(digest):  # another attempt was faster
+                return
+            self.remove(target, untouched_since=float("inf"))
+            made.rename(target)
+        _sync_folder(target.parent)
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that the settings name."""
+    bucket = None if settings.store_url is None else open_bucket(settings.store_url)
+    return Store(settings.store, bucket)
+
 
 def record(session: Session, published: Published) -> str:
     """Write an artifact's row, in the transaction that writes the resource which owns it."""
@@ -131,24 +187,6 @@ def record(session: Session, published: Published) -> str:
     )
     session.execute(statement.on_conflict_do_nothing())
     return published.digest
-
-
-def _touched(folder: Path) -> bool:
-    """Whether it is there; if so its time says now, so that it is not taken for a leftover."""
-    try:
-        os.utime(folder)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _checked(path: Path) -> FileEntry:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-        os.fsync(file.fileno())
-        return FileEntry(digest.hexdigest(), file.tell())
 
 
 def _sync_folder(folder: Path) -> None:

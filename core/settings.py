@@ -1,5 +1,6 @@
 """Every knob of the service, read once at start from ``G2L_*`` variables."""
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,10 @@ class Settings(BaseSettings):
     )
     redis_url: str | None = Field(
         None, description="Redis to use as broker; unset: `g2l serve` starts a private one under the home."
+    )
+    store_url: str | None = Field(
+        None,
+        description="Bucket that machines share, as `s3://bucket/prefix`; unset: all is in the home alone.",
     )
     host: str = Field("127.0.0.1", description="Address that the API binds.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API binds; 0 takes a free one.")
@@ -52,6 +57,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split_roots(cls, value: object) -> object:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
+
+    @field_validator("store_url", mode="after")
+    @classmethod
+    def _is_a_bucket(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"s3://[^/\s]+(/[^/\s]+)*/?", value):
+            raise ValueError(f"give s3://bucket or s3://bucket/prefix; got {value}")
+        return value
 
     @field_validator("home", mode="after")
     @classmethod

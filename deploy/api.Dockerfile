@@ -9,7 +9,7 @@ COPY g2l g2l
 # What the extra `service` lists, but for g2l[nn] and the engines; a test holds the two together.
 RUN pip install --no-cache-dir -c constraints.txt -e '.[data,dicom]' \
     fastapi 'uvicorn[standard]' python-multipart pydantic pydantic-settings 'celery[redis]' redis \
-    sqlalchemy 'psycopg[binary]' alembic prometheus-client structlog
+    sqlalchemy 'psycopg[binary]' alembic prometheus-client structlog obstore
 COPY core core
 COPY app app
 COPY migrations migrations

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.fixtures.clients", "tests.fixtures.engines", "tests.fixtures.service"]
+pytest_plugins = [
+    "tests.fixtures.buckets",
+    "tests.fixtures.clients",
+    "tests.fixtures.engines",
+    "tests.fixtures.service",
+]
 
 ROOT = Path(__file__).parent
 LONG_FIRST = ("e2e", "workers", "chaos")  # else one process still has the longest files to do when all end

@@ -33,7 +33,7 @@ def requirement(text: str) -> str:
 
 
 def test_all_parts_are_there() -> None:
-    assert set(SERVICES) == {"postgres", "redis", "migrate", "api", "cpu-worker", "gpu-worker"}
+    assert set(SERVICES) == {"postgres", "redis", "s3", "migrate", "api", "cpu-worker", "gpu-worker"}
     named = {volume.partition(":")[0] for each in SERVICES.values() for volume in each.get("volumes", [])}
     assert named == set(COMPOSE["volumes"])
 

@@ -22,6 +22,7 @@ from core.jobs import transitions
 from core.jobs.transitions import Claim, Progress
 from core.settings import Settings
 from g2l.errors import G2LError
+from workers.shipping import shipped
 
 if TYPE_CHECKING:
     from g2l.nn.records import EpochRecord
@@ -133,14 +134,14 @@ class ActiveJob(Generic[SpecT]):
 
     def resuming(self, name: str, work: Callable[[Path], T]) -> T:
         """Do work that goes on from a file which an earlier attempt left, or anew where that does not fit."""
-        checkpoint = self.store.work(self.held.job_id) / name
-        try:
-            return work(checkpoint)
-        except G2LError as error:
-            if error.code != "checkpoint-mismatch":
-                raise
-            checkpoint.unlink()  # of another version of the code
-            return work(checkpoint)
+        with shipped(self.store, self.held.job_id, name) as checkpoint:
+            try:
+                return work(checkpoint)
+            except G2LError as error:
+                if error.code != "checkpoint-mismatch":
+                    raise
+                checkpoint.unlink()  # of another version of the code
+                return work(checkpoint)
 
     def _report(self, progress: Progress) -> None:
         with _tolerant(), transaction() as session:

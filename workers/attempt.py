@@ -13,7 +13,7 @@ from typing import Literal
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.artifacts import Store
+from core.artifacts import Store, open_store
 from core.db.jobs import Job, JobLog
 from core.db.session import transaction
 from core.errors import LeaseLostError
@@ -49,20 +49,23 @@ def attend(held: Claim, settings: Settings, leaving: Callable[[], bool]) -> None
         _write_end(held, settings, ending, process.returncode, output)
     with suppress(SQLAlchemyError):  # what it printed last: the beat finds no lease once the job is over
         _write_log(held, output)
-    _tidy(held, Store(settings.store))
+    _tidy(held, open_store(settings))
 
 
 def _tidy(held: Claim, store: Store) -> None:
     """Remove what this attempt left half made, and of a job that succeeded all that it no longer needs."""
     # Here and not in the child, which may be told to leave as soon as it has committed.
     store.discard_staged(held.job_id, held.attempt)
-    with suppress(SQLAlchemyError), transaction() as session:
-        job = session.get_one(Job, held.job_id)
+    try:
+        with transaction() as session:
+            job = session.get_one(Job, held.job_id)
         if job.state == "succeeded":
             store.discard_work(job.id)
             for upload in [job.spec.get("upload"), *job.spec.get("uploads", ())]:
                 if upload is not None:
-                    store.upload(upload["id"]).unlink(missing_ok=True)
+                    store.discard_upload(upload["id"])
+    except Exception as error:  # the database or the bucket is away; what stays is for `g2l gc`
+        _log.warning("not tidied", job_id=held.job_id, error=str(error))
 
 
 def _spawn(held: Claim) -> subprocess.Popen[bytes]:

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Select, delete, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.artifacts import Store
+from core.artifacts import open_store
 from core.db.jobs import IdempotencyKey, Job, Outbox, Worker
 from core.db.session import get_engine, transaction
 from core.db.uploads import PendingUpload
@@ -115,7 +115,7 @@ def sweep() -> None:
             delete(PendingUpload).where(PendingUpload.expires_at < func.now()).returning(PendingUpload.id)
         ).all()
     for upload_id in expired:
-        Store(get_settings().store).upload(upload_id).unlink(missing_ok=True)
+        open_store(get_settings()).discard_upload(upload_id)
 
 
 def _unseen() -> Select[Job]:

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from core.artifacts import Store
+from core.artifacts import open_store
 from core.db.jobs import Job, JobLog
 from core.db.session import transaction
 from core.errors import FieldError, InternalJobError, LeaseLostError, ServiceError
@@ -62,7 +62,7 @@ def _load(job_id: str, attempt: int) -> ActiveJob[Any] | None:
         spec=parse_spec(row.kind, row.spec),
         stored_spec=row.spec,
         settings=settings,
-        store=Store(settings.store),
+        store=open_store(settings),
     )
 
 

@@ -16,7 +16,7 @@ from app.keyed_requests import IdempotentRequest
 from app.schemas.datasets import DatasetOut
 from app.schemas.jobs import JobOut
 from app.submitting import submitted
-from core.artifacts import Store
+from core.artifacts import open_store
 from core.db.resources import Dataset
 from core.db.session import transaction
 from core.settings import Settings, get_settings
@@ -50,7 +50,7 @@ async def create_dataset(request: Request, keyed: IdempotentRequest) -> Response
             request, keyed, "dataset", understand=lambda db: understood(db, taken(db, spec, spec.uploads))
         )
     async with uploads.received(
-        request, Store(settings.store), settings.max_upload_bytes, most_files=MAX_FILES
+        request, open_store(settings), settings.max_upload_bytes, most_files=MAX_FILES
     ) as received:
         keyed = keyed.identified(received.digest)
         fields = bodies.upload_fields(received.fields, DatasetOptions)
@@ -66,7 +66,7 @@ async def _asked(body: DatasetRequest, settings: Settings) -> DatasetSpec:
     if body.upload_ids is None:
         check_uri(body.uri or "", settings)
         return DatasetSpec(**options)
-    arrived = await run_in_threadpool(complete, Store(settings.store), body.upload_ids, "upload_ids")
+    arrived = await run_in_threadpool(complete, open_store(settings), body.upload_ids, "upload_ids")
     check_files([upload.filename for upload in arrived])
     return DatasetSpec(**options, uploads=arrived)
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from app import figures, problems
 from app.database import ReadDb
-from core.artifacts import Store
+from core.artifacts import open_store
 from core.db.jobs import Worker
 from core.db.session import transaction
 from core.queue import waiting
@@ -105,8 +105,11 @@ def _broker() -> str:
 
 
 def _store() -> str:
-    with tempfile.TemporaryFile(dir=Store(get_settings().store).root) as file:
+    store = open_store(get_settings())
+    with tempfile.TemporaryFile(dir=store.root) as file:
         file.write(b"ready")
+    if store.bucket is not None:
+        store.bucket.check()
     return "can be written"
 
 

@@ -18,7 +18,7 @@ from app.keyed_requests import IdempotentRequest
 from app.schemas.jobs import JobOut
 from app.schemas.resources import FileOut, ModelOut
 from app.submitting import submitted
-from core.artifacts import Store
+from core.artifacts import open_store
 from core.db.resources import Artifact, Model
 from core.errors import NotFoundError
 from core.settings import get_settings
@@ -69,7 +69,7 @@ async def create_model(request: Request, keyed: IdempotentRequest) -> Response:
             return await _import_upload(request, keyed, body)
         return await submitted(request, keyed, "model", understand=lambda db: understood(db, body))
     settings = get_settings()
-    async with uploads.received(request, Store(settings.store), settings.max_upload_bytes) as received:
+    async with uploads.received(request, open_store(settings), settings.max_upload_bytes) as received:
         keyed = keyed.identified(received.digest)
         fields = bodies.upload_fields(received.fields, ImportFields)
         imported = import_spec(fields, received.uploads[0])
@@ -79,7 +79,7 @@ async def create_model(request: Request, keyed: IdempotentRequest) -> Response:
 
 
 async def _import_upload(request: Request, keyed: Keyed, body: ImportRequest) -> Response:
-    store = Store(get_settings().store)
+    store = open_store(get_settings())
     (upload,) = await run_in_threadpool(complete, store, [body.upload_id], "upload_id")
     spec = import_spec(body, upload)
     return await submitted(request, keyed, "model", understand=lambda db: taken(db, spec, [upload]))

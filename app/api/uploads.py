@@ -22,7 +22,7 @@ from app.checks.inputs import is_id
 from app.database import AnyDb, ReadDb, WriteDb
 from app.resumable import Checksum
 from app.uploads import base_name, too_large
-from core.artifacts import Store
+from core.artifacts import Store, open_store
 from core.db.session import transaction
 from core.db.uploads import PendingUpload
 from core.errors import InvalidRequestError, NotFoundError, ServiceError
@@ -154,7 +154,7 @@ def delete_upload(upload_id: str, db: WriteDb, response: Response) -> None:
     """Forget an upload and its bytes."""
     db.delete(_existing(db, upload_id))
     db.flush()
-    _store().upload(upload_id).unlink(missing_ok=True)
+    _store().discard_upload(upload_id)
     response.headers["Tus-Resumable"] = VERSION
 
 
@@ -221,4 +221,4 @@ def _decoded(where: str, value: str) -> bytes:
 
 
 def _store() -> Store:
-    return Store(get_settings().store)
+    return open_store(get_settings())

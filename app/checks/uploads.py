@@ -61,6 +61,7 @@ def taken(db: Session, spec: T, uploads: Sequence[Upload]) -> T:
 
 
 def _digested(store: Store, row: PendingUpload) -> Upload:
-    with store.upload(row.id).open("rb") as file:
+    with store.arrived(row.id).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    store.share_upload(row.id)
     return Upload(id=row.id, filename=row.filename, sha256=digest, bytes=row.bytes)

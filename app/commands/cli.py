@@ -117,11 +117,11 @@ def gc(
         from datetime import timedelta
 
         from app.commands.gc import collect
-        from core.artifacts import Store
+        from core.artifacts import open_store
 
         collect(
             session,
-            Store(_settings(home=home).store),
+            open_store(_settings(home=home)),
             timedelta(hours=older_than),
             delete=delete,
             say=typer.echo,

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -20,9 +21,11 @@ from app.commands.accounts import StartError
 from app.commands.database import database
 from app.commands.engines import redis_url_in
 from app.commands.home import Home
-from core.artifacts import Store
+from core.artifacts import Store, open_store
+from core.bucket import Bucket
 from core.db.jobs import Job, Outbox, Worker
 from core.db.resources import Artifact
+from core.errors import ServiceError
 from core.queue import redis_url
 from core.settings import Settings
 
@@ -46,6 +49,11 @@ class Finding:
 def examine(settings: Settings, *, deep: bool) -> Iterator[Finding]:
     """Look at every part; ``deep`` reads every artifact."""
     yield from _disk(settings.store)
+    store = open_store(settings)
+    reached = True
+    if store.bucket is not None:
+        yield (bucket := _bucket(store.bucket, settings))
+        reached = bucket.verdict == "ok"
     with ExitStack() as stack:
         try:
             url = stack.enter_context(database(settings))
@@ -62,7 +70,8 @@ def examine(settings: Settings, *, deep: bool) -> Iterator[Finding]:
             with Session(engine) as session:
                 yield from _workers(session)
                 yield from _work(session)
-                yield from _artifacts(session, Store(settings.store), deep=deep)
+                if reached:
+                    yield from _artifacts(session, store, deep=deep)
 
 
 def _disk(root: Path) -> Iterator[Finding]:
@@ -86,6 +95,14 @@ def _disk(root: Path) -> Iterator[Finding]:
         yield Finding(
             "shared memory", "warning", f"{shared} has {size >> 20} MiB; give containers shm_size: 2gb"
         )
+
+
+def _bucket(bucket: Bucket, settings: Settings) -> Finding:
+    try:
+        bucket.check()
+    except Exception as error:  # whatever its library, the network or the credentials say
+        return Finding("bucket", "failure", f"{settings.store_url}: {str(error).splitlines()[0]}")
+    return Finding("bucket", "ok", f"{settings.store_url} can be written and read")
 
 
 def _schema(engine: Engine, url: str) -> Finding:
@@ -172,19 +189,39 @@ def _work(session: Session) -> Iterator[Finding]:
 
 
 def _artifacts(session: Session, store: Store, *, deep: bool) -> Iterator[Finding]:
-    check = _digest if deep else _size
+    look = _in_folder if store.bucket is None else _in_bucket
     wanted, broken = 0, 0
     for artifact in session.scalars(select(Artifact)):
         wanted += 1
-        for name, entry in artifact.files.items():
-            if (fault := check(store.path(artifact.digest) / name, entry)) is not None:
-                broken += 1
-                yield Finding(
-                    "artifact", "failure", f"{artifact.digest}/{name} {fault}; restore it from a backup"
-                )
+        for fault in look(store, artifact, deep):
+            broken += 1
+            yield Finding("artifact", "failure", fault)
     if not broken:
         how = "every byte read" if deep else "sizes only; --deep reads them"
         yield Finding("artifacts", "ok", f"all {wanted} are whole ({how})")
+
+
+def _in_folder(store: Store, artifact: Artifact, deep: bool) -> Iterator[str]:
+    check = _digest if deep else _size
+    for name, entry in artifact.files.items():
+        if (fault := check(store.folder(artifact.digest) / name, entry)) is not None:
+            yield f"{artifact.digest}/{name} {fault}; restore it from a backup"
+
+
+def _in_bucket(store: Store, artifact: Artifact, deep: bool) -> Iterator[str]:
+    """The first fault of an artifact; what is read is written to the disk meanwhile, and not kept."""
+    if store.bucket is None:
+        return
+    try:
+        if deep:
+            with tempfile.TemporaryDirectory(prefix="fetched-", dir=store.root / "cache") as aside:
+                store.bucket.fetch_artifact(artifact.digest, Path(aside) / "read")
+        else:
+            store.bucket.check_artifact(artifact.digest)
+    except ServiceError as error:
+        yield error.detail
+    except Exception as error:
+        yield f"{artifact.digest} cannot be read: {str(error).splitlines()[0]}"
 
 
 def _size(path: Path, entry: dict[str, object]) -> str | None:

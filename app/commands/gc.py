@@ -2,10 +2,11 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from sqlalchemy import ColumnElement, Text, cast, exists, func, or_, select, text
@@ -13,13 +14,18 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from core.artifacts import REMOVAL_LOCK, Store
+from core.bucket import RECENT, Bucket, Kept
 from core.db.jobs import Job
 from core.db.metadata import metadata
 from core.db.resources import Artifact
 from core.db.uploads import PendingUpload
 from core.jobs.states import FINISHED
+from core.manifests import MANIFEST
 
 Kind = Literal["artifact", "upload", "checkpoints", "cache", "trash"]
+SAFE = 2 * RECENT  # in the bucket, what is younger may be relied on by somebody who publishes the same
+UNWANTED = "nobody sends it, and no job is to take it in"
+OVER = "its job has ended, or was deleted"
 _UPLOAD_ID = re.compile(r"upl_[0-9a-f]+")
 _USERS = [
     column
@@ -34,9 +40,28 @@ class Leftover:
     """Something in the store that nothing needs."""
 
     kind: Kind
-    path: Path
+    path: PurePosixPath  # below the store's root, or the bucket's key
     bytes: int
     why: str
+    digest: str | None = None  # of an artifact
+    in_bucket: bool = False
+
+
+@dataclass(frozen=True)
+class _Needs:
+    """What somebody needs, by digest and id."""
+
+    recorded: Set[str]
+    unused: Set[str]
+    uploads: Set[str]
+    jobs: Set[str]
+    running_since: datetime | None
+
+    def against(self, digest: str) -> str | None:
+        """Why nobody needs an artifact; None if somebody does."""
+        if digest not in self.recorded:
+            return "never recorded: its job was cut off"
+        return "no resource has it any more" if digest in self.unused else None
 
 
 def collect(
@@ -49,40 +74,36 @@ def collect(
         session.commit()
         if gone:
             total += leftover.bytes
-            name = leftover.path.relative_to(store.root)
-            say(f"{leftover.bytes / 2**20:10.1f} MiB  {leftover.kind:<11}  {name}  ({leftover.why})")
+            place = "bucket " if leftover.in_bucket else ""
+            size = f"{leftover.bytes / 2**20:10.1f} MiB"
+            say(f"{size}  {leftover.kind:<11}  {place}{leftover.path}  ({leftover.why})")
     say(f"{total / 2**20:10.1f} MiB {'removed' if delete else 'to remove; --delete does it'}")
 
 
 def find(session: Session, store: Store, older_than: timedelta) -> Iterator[Leftover]:
     """All leftovers that were not touched for so long; what is younger may be of work under way."""
-    before = time.time() - older_than.total_seconds()
-    yield from _artifacts(session, store, before)
-    uploads, jobs = _needed(session, older_than)
-    for path in _old(store.root / "uploads", before):
-        if path.name not in uploads:
-            yield _leftover("upload", path, "nobody sends it, and no job is to take it in")
-    for path in _old(store.root / "work", before):
-        if path.name not in jobs:
-            yield _leftover("checkpoints", path, "its job has ended, or was deleted")
-    for path in _old(store.root / "cache", before):
-        if path.stat().st_atime < before:  # being read is enough
-            yield _leftover("cache", path, "not used lately; it is made again where it is needed")
-    for path in _old(store.root / "trash", before):
-        yield _leftover("trash", path, "a removal that was cut off")
+    needs = _needs(session, older_than)
+    yield from _in_folder(store, needs, time.time() - older_than.total_seconds())
+    if store.bucket is not None:
+        yield from _in_bucket(store.bucket, needs, datetime.now(UTC) - max(older_than, SAFE))
+        yield from _copies(store, needs, time.time() - older_than.total_seconds())
 
 
 def remove(session: Session, store: Store, leftover: Leftover, older_than: timedelta) -> bool:
     """Remove a leftover, in the caller's transaction; False if somebody has come to need it meanwhile."""
-    if leftover.kind == "artifact":
+    if leftover.digest is not None:
         # Whoever records an artifact waits until this transaction is over, and sees what it did.
         session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": REMOVAL_LOCK})
-        digest = leftover.path.name
-        session.execute(delete_rows(Artifact).where(Artifact.digest == digest, ~_is_used()))
-        if session.get(Artifact, digest) is not None:
+        unused = (Artifact.digest == leftover.digest) & ~_is_used()
+        session.execute(delete_rows(Artifact).where(unused))
+        if session.get(Artifact, leftover.digest) is not None:
             return False
+    if leftover.in_bucket and store.bucket is not None:
+        store.bucket.remove(str(leftover.path))
+        return True
+    path, since = store.root / leftover.path, time.time() - older_than.total_seconds()
     try:
-        removed = store.remove(leftover.path, untouched_since=time.time() - older_than.total_seconds())
+        removed = store.remove(path, untouched_since=since)
     except FileNotFoundError:
         return False
     if not removed:
@@ -90,19 +111,77 @@ def remove(session: Session, store: Store, leftover: Leftover, older_than: timed
     return removed
 
 
-def _artifacts(session: Session, store: Store, before: float) -> Iterator[Leftover]:
-    unused = set(session.scalars(select(Artifact.digest).where(~_is_used())))
-    recorded = set(session.scalars(select(Artifact.digest)))
-    for shelf in sorted((store.root / "artifacts").iterdir()):
-        for path in _old(shelf, before):
-            if path.name not in recorded:
-                yield _leftover("artifact", path, "never recorded: its job was cut off")
-            elif path.name in unused:
-                yield _leftover("artifact", path, "no resource has it any more")
+def _in_folder(store: Store, needs: _Needs, before: float) -> Iterator[Leftover]:
+    for path in _artifacts(store, before):
+        if why := needs.against(path.name):
+            yield _leftover(store, "artifact", path, why, digest=path.name)
+    for path in _old(store.root / "uploads", before):
+        if path.name not in needs.uploads:
+            yield _leftover(store, "upload", path, UNWANTED)
+    for path in _old(store.root / "work", before):
+        if path.name not in needs.jobs:
+            yield _leftover(store, "checkpoints", path, OVER)
+    for path in _old(store.root / "cache", before):
+        if path.stat().st_atime < before:  # being read is enough
+            yield _leftover(store, "cache", path, "not used lately; it is made again where it is needed")
+    for path in _old(store.root / "trash", before):
+        yield _leftover(store, "trash", path, "a removal that was cut off")
 
 
-def _needed(session: Session, older_than: timedelta) -> tuple[set[str], set[str]]:
-    """Ids of uploads and jobs: of what is unfinished or on its way, or may well be retried yet."""
+def _copies(store: Store, needs: _Needs, before: float) -> Iterator[Leftover]:
+    """Artifacts that are needed, and lie here only because some job or request read them."""
+    if store.bucket is None:
+        return
+    kept_there = store.bucket.list("artifacts")
+    there = {kept.key.split("/")[1] for kept in kept_there if kept.key.endswith(f"/{MANIFEST}")}
+    if needs.running_since is not None:
+        before = min(before, needs.running_since.timestamp())  # it may read what it asked for when it began
+    for path in _artifacts(store, before):
+        if needs.against(path.name) is None and path.name in there:
+            yield _leftover(store, "cache", path, "not used lately; the bucket has it")
+
+
+def _in_bucket(bucket: Bucket, needs: _Needs, before: datetime) -> Iterator[Leftover]:
+    folders: dict[tuple[str, ...], list[Kept]] = defaultdict(list)
+    for kept in bucket.list(""):
+        parts = PurePosixPath(kept.key).parts
+        folders[parts[: 3 if parts[0] == "artifacts" else 2]].append(kept)
+    newest: dict[str, datetime] = {}
+    for (top, name, *_), found in folders.items():
+        if top == "artifacts" and (manifest := _manifest(found)) is not None:
+            newest[name] = max(newest.get(name, manifest.at), manifest.at)
+    for parts, found in sorted(folders.items()):
+        if max(kept.at for kept in found) < before:
+            yield from _unneeded(parts, found, needs, newest)
+
+
+def _unneeded(
+    parts: tuple[str, ...], found: list[Kept], needs: _Needs, newest: Mapping[str, datetime]
+) -> Iterator[Leftover]:
+    top, name = parts[:2]
+    path, size = PurePosixPath(*parts), sum(kept.bytes for kept in found)
+    if top == "artifacts":
+        manifest, why = _manifest(found), needs.against(name)
+        if manifest is None:
+            yield Leftover("trash", path, size, "its storing was cut off", in_bucket=True)
+        elif why is not None:
+            yield Leftover("artifact", path, size, why, digest=name, in_bucket=True)
+        elif manifest.at < newest[name]:
+            yield Leftover("trash", path, size, "there is a newer copy", in_bucket=True)
+    elif top == "uploads" and name not in needs.uploads:
+        yield Leftover("upload", path, size, UNWANTED, in_bucket=True)
+    elif top == "work" and name not in needs.jobs:
+        yield Leftover("checkpoints", path, size, OVER, in_bucket=True)
+    elif top == "check":
+        yield Leftover("trash", path, size, "a check that was cut off", in_bucket=True)
+
+
+def _manifest(found: list[Kept]) -> Kept | None:
+    return next((kept for kept in found if kept.key.endswith(f"/{MANIFEST}")), None)
+
+
+def _needs(session: Session, older_than: timedelta) -> _Needs:
+    """What is unfinished or on its way, or may well be retried yet, and what resources have."""
     recent = Job.finished_at > func.now() - older_than
     rows = session.execute(
         select(Job.id, cast(Job.spec, Text)).where(
@@ -110,12 +189,22 @@ def _needed(session: Session, older_than: timedelta) -> tuple[set[str], set[str]
         )
     ).all()
     uploads = {upload for _, spec in rows for upload in _UPLOAD_ID.findall(spec)}
-    pending = session.scalars(select(PendingUpload.id))
-    return uploads.union(pending), {job_id for job_id, _ in rows}
+    return _Needs(
+        recorded=set(session.scalars(select(Artifact.digest))),
+        unused=set(session.scalars(select(Artifact.digest).where(~_is_used()))),
+        uploads=uploads.union(session.scalars(select(PendingUpload.id))),
+        jobs={job_id for job_id, _ in rows},
+        running_since=session.scalar(select(func.min(Job.started_at)).where(Job.state == "running")),
+    )
 
 
 def _is_used() -> ColumnElement[bool]:
     return or_(*(exists().where(column == Artifact.digest) for column in _USERS))
+
+
+def _artifacts(store: Store, before: float) -> Iterator[Path]:
+    for shelf in sorted((store.root / "artifacts").iterdir()):
+        yield from _old(shelf, before)
 
 
 def _old(folder: Path, before: float) -> Iterator[Path]:
@@ -126,6 +215,7 @@ def _old(folder: Path, before: float) -> Iterator[Path]:
                 yield path
 
 
-def _leftover(kind: Kind, path: Path, why: str) -> Leftover:
+def _leftover(store: Store, kind: Kind, path: Path, why: str, *, digest: str | None = None) -> Leftover:
     files = [each for each in [path, *path.rglob("*")] if each.is_file()]
-    return Leftover(kind, path, sum(each.stat().st_size for each in files), why)
+    size = sum(each.stat().st_size for each in files)
+    return Leftover(kind, PurePosixPath(path.relative_to(store.root)), size, why, digest)

@@ -1,16 +1,43 @@
-"""Artifacts are whole, in their place once, and named by what they hold."""
+"""Artifacts are whole, in their place once, and named by what they hold: in a folder, in a bucket."""
 
+import shutil
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from core.artifacts import Published, Store
+from core.bucket import Bucket
+from core.manifests import MANIFEST, ArtifactBrokenError, ArtifactMissingError
+from core.settings import Settings
+from tests.fixtures.buckets import age
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    bucket = None
+    if request.param == "bucket":
+        bucket = Bucket(f"{request.getfixturevalue('bucket_url')}/{tmp_path.name}")
+    return Store(tmp_path / "store", bucket)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+def here(bucket_url: str, tmp_path: Path) -> Store:
+    """A machine that shares a bucket."""
+    return Store(tmp_path / "here", Bucket(f"{bucket_url}/{tmp_path.name}"))
+
+
+@pytest.fixture
+def there(here: Store, tmp_path: Path) -> Store:
+    """Another one."""
+    return Store(tmp_path / "there", here.bucket)
+
+
+def stored(store: Store, *parts: str) -> list[str]:
+    """The keys of what lies in the bucket."""
+    assert store.bucket is not None
+    return [kept.key for kept in store.bucket.list("/".join(parts))]
 
 
 def publish(store: Store, files: dict[str, bytes], job_id: str = "job_1") -> Published:
@@ -59,3 +86,114 @@ def test_what_is_half_made_goes_and_checkpoints_and_later_attempts_stay(store: S
     store.discard_work("job_1")
     assert not work.exists()
     store.discard_staged("job_1", 2)
+
+
+def test_a_file_that_was_cut_or_lost_is_named(store: Store) -> None:
+    published = publish(store, {"a.txt": b"one", "sub/b.txt": b"two"})
+    if store.bucket is not None:
+        store.bucket.remove("artifacts")  # what lies here is all there is
+    file = store.path(published.digest) / "sub/b.txt"
+    file.write_bytes(b"tw")
+    if store.bucket is None:
+        with pytest.raises(ArtifactBrokenError, match=f"{published.digest}/sub/b.txt has 2 bytes"):
+            store.path(published.digest)
+    file.unlink()
+    with pytest.raises(ArtifactMissingError, match=f"{published.digest}/"):
+        store.path(published.digest)
+    with pytest.raises(ArtifactMissingError, match="0" * 64):
+        store.path("0" * 64)
+
+
+def test_publishing_again_mends_what_was_damaged(store: Store) -> None:
+    published = publish(store, {"a.txt": b"one"})
+    (store.path(published.digest) / "a.txt").write_bytes(b"")
+    publish(store, {"a.txt": b"one"})
+    assert (store.path(published.digest) / "a.txt").read_bytes() == b"one"
+
+
+def test_a_manifest_belongs_to_its_artifact(store: Store) -> None:
+    first, second = publish(store, {"a": b"one"}), publish(store, {"a": b"two"})
+    if store.bucket is None:
+        shutil.copy(store.folder(first.digest) / MANIFEST, store.folder(second.digest) / MANIFEST)
+        with pytest.raises(ArtifactBrokenError, match="of another artifact"):
+            store.path(second.digest)
+        (store.folder(second.digest) / MANIFEST).write_text("{]")
+        with pytest.raises(ArtifactBrokenError, match="cannot be read"):
+            store.path(second.digest)
+    else:  # what lies here is only a copy
+        shutil.copy(store.folder(first.digest) / MANIFEST, store.folder(second.digest) / MANIFEST)
+        assert (store.path(second.digest) / "a").read_bytes() == b"two"
+
+
+def test_what_one_machine_publishes_another_one_reads(here: Store, there: Store) -> None:
+    files = {"a.txt": b"one", "sub/b.txt": b"two", "empty": b"", "large": b"0123456789" * 1_000_000}
+    published = publish(here, files)
+    folder = there.path(published.digest)
+    assert {name: (folder / name).read_bytes() for name in files} == files
+    assert folder.is_relative_to(there.root)
+    assert list((there.root / "cache").iterdir()) == []
+    (folder / "a.txt").write_bytes(b"")  # only a copy
+    assert (there.path(published.digest) / "a.txt").read_bytes() == b"one"
+
+
+def test_what_was_damaged_or_lost_in_the_bucket_is_never_read(
+    here: Store, there: Store, tmp_path: Path
+) -> None:
+    assert here.bucket is not None
+    published = publish(here, {"a.txt": b"one", "b.txt": b"two"})
+    (key,) = (key for key in stored(here, "artifacts", published.digest) if key.endswith("/b.txt"))
+    (tmp_path / "other").write_bytes(b"owt")
+    here.bucket.put(key, tmp_path / "other")
+    with pytest.raises(ArtifactBrokenError, match=rf"{published.digest}/b\.txt"):
+        there.path(published.digest)
+    here.bucket.remove(key)
+    with pytest.raises(ArtifactMissingError, match=rf"{published.digest}/b\.txt"):
+        there.path(published.digest)
+    assert not there.folder(published.digest).exists()
+    assert list((there.root / "cache").iterdir()) == []
+
+
+def test_a_copy_without_its_manifest_is_not_there(here: Store, there: Store) -> None:
+    assert here.bucket is not None
+    published = publish(here, {"a.txt": b"one"})
+    (manifest,) = (key for key in stored(here, "artifacts", published.digest) if key.endswith(MANIFEST))
+    here.bucket.remove(manifest)  # as where the machine died before it wrote it
+    with pytest.raises(ArtifactMissingError):
+        there.path(published.digest)
+    publish(here, {"a.txt": b"one"})
+    assert (there.path(published.digest) / "a.txt").read_bytes() == b"one"
+
+
+def test_a_copy_that_may_be_collected_is_not_relied_on(here: Store, bucket_url: str, tmp_path: Path) -> None:
+    published = publish(here, {"a.txt": b"one"})
+    publish(here, {"a.txt": b"one"})
+    assert len(stored(here, "artifacts", published.digest)) == 2
+    age(bucket_url, 2, tmp_path.name)
+    publish(here, {"a.txt": b"one"})
+    assert len(stored(here, "artifacts", published.digest)) == 4
+
+
+def test_an_upload_reaches_the_machine_that_takes_it_in(here: Store, there: Store) -> None:
+    here.upload("upl_1").write_bytes(b"zip")
+    here.share_upload("upl_1")
+    assert there.arrived("upl_1").read_bytes() == b"zip"
+    there.discard_upload("upl_1")
+    assert stored(here, "uploads") == []
+    with pytest.raises(FileNotFoundError):
+        there.arrived("upl_1").open("rb")
+
+
+def test_removing_a_job_removes_no_other(here: Store) -> None:
+    assert here.bucket is not None
+    for job_id in ("job_1", "job_11"):
+        (here.work(job_id) / "training.pt").write_bytes(b"x")
+        here.bucket.put(f"work/{job_id}/training.pt", here.work(job_id) / "training.pt")
+    here.discard_work("job_1")
+    here.discard_work("job_1")
+    assert stored(here, "work") == ["work/job_11/training.pt"]
+
+
+@pytest.mark.parametrize("url", ["bucket", "s3://", "s3:///prefix", "gs://bucket", "s3://bucket//prefix"])
+def test_a_store_url_names_a_bucket(url: str) -> None:
+    with pytest.raises(ValidationError, match="give s3://bucket or s3://bucket/prefix"):
+        Settings(store_url=url)

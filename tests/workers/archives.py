@@ -48,6 +48,7 @@ def folders(n_classes: int, n_images: int, *, first: int = 0) -> dict[str, bytes
 def upload(service: Service, body: bytes, filename: str = "pool.zip") -> Upload:
     id_ = new_id("job")
     service.store.upload(id_).write_bytes(body)
+    service.store.share_upload(id_)
     return Upload(id=id_, filename=filename, sha256=sha256(body).hexdigest(), bytes=len(body))
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 from pydantic import BaseModel
 from sqlalchemy import delete, func, select, text
 
-from core.artifacts import Store
+from core.artifacts import open_store
 from core.db.jobs import Job, JobEvent, JobLog, Worker
 from core.db.session import transaction
 from core.jobs import outbox, plans, transitions
@@ -74,7 +74,7 @@ class Service:
 
     def __init__(self, home: Path, images: Path) -> None:
         self.home, self.images = home, images
-        self.store = Store(get_settings().store)
+        self.store = open_store(get_settings())
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:

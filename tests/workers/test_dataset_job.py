@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.db.resources import Artifact, Dataset
+from core.manifests import MANIFEST
 from core.specs.datasets import DatasetSpec
 from tests.fixtures.shards import webdataset
 from tests.workers.archives import folders, png, submit_dataset, upload, zipped
@@ -32,7 +33,7 @@ def test_an_upload_becomes_a_dataset_and_leaves_nothing_else(service: Service) -
     }
     artifact = service.row(Artifact, dataset.artifact)
     folder = service.store.path(dataset.artifact)
-    assert {path.name for path in folder.iterdir()} == set(artifact.files)
+    assert {path.name for path in folder.iterdir()} == set(artifact.files) | {MANIFEST}
     service.until(lambda: service.half_made() == [])
 
 

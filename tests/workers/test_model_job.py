@@ -11,6 +11,7 @@ from transformers import AutoModelForImageClassification
 
 from core.db.resources import Artifact, Model, Use
 from core.db.session import transaction
+from core.manifests import MANIFEST
 from core.specs.labelings import KMeansLabelingSpec
 from core.specs.models import HumanLabelModelSpec, ImportModelSpec, PseudoLabelModelSpec
 from tests.workers.archives import folders, submit_dataset, upload, zipped
@@ -177,6 +178,7 @@ def test_a_model_comes_back_in(service: Service, model: Model) -> None:
     folder = service.store.path(row.artifact)
     assert (row.role, row.arch, row.third_party_weights, row.dim) == ("imported", "resnet", True, model.dim)
     assert sorted(path.name for path in folder.iterdir()) == [
+        MANIFEST,
         "README.md",
         "config.json",
         "model.safetensors",

@@ -5,13 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, func, update
+from sqlalchemy import Engine, create_engine, delete, func, update
 from sqlalchemy.orm import Session
 
 from app.commands import db
 from app.commands.doctor import Finding, examine, report
-from core.artifacts import Store, record
+from core.artifacts import Store, open_store, record
 from core.db.jobs import Job, Worker
+from core.db.resources import Artifact
 from core.jobs import transitions
 from core.settings import Settings
 from core.specs.datasets import DatasetSpec
@@ -80,7 +81,7 @@ def test_an_artifact_that_was_lost_or_changed(engine: Engine, settings: Settings
     with Session(engine) as session:
         record(session, published)
         session.commit()
-    file = store.path(published.digest) / "weights"
+    file = store.folder(published.digest) / "weights"
     file.write_bytes(b"12346")
     assert failures(settings) == []
     assert ["other bytes" in detail for detail in failures(settings, deep=True)] == [True]
@@ -89,6 +90,31 @@ def test_an_artifact_that_was_lost_or_changed(engine: Engine, settings: Settings
     file.unlink()
     assert "is missing" in failures(settings)[0]
     assert not report(examine(settings, deep=False), lambda _: None)
+
+
+def test_a_bucket(engine: Engine, settings: Settings, bucket_url: str, tmp_path: Path) -> None:
+    shared = settings.model_copy(update={"store_url": bucket_url, "home": tmp_path / "other"})
+    store = open_store(shared)
+    with store.staging("job_x", 1) as staged:
+        (staged / "made").mkdir()
+        (staged / "made" / "weights").write_bytes(b"67890")
+        published = store.publish(staged / "made")
+    with Session(engine) as session:
+        session.execute(delete(Artifact))
+        record(session, published)
+        session.commit()
+    assert failures(shared, deep=True) == []
+    assert any(f.part == "bucket" and f.verdict == "ok" for f in found(shared))
+    assert store.bucket is not None
+    (key,) = (kept.key for kept in store.bucket.list("artifacts") if kept.key.endswith("weights"))
+    (tmp_path / "damaged").write_bytes(b"67891")
+    store.bucket.put(key, tmp_path / "damaged")
+    assert failures(shared) == []
+    assert ["other bytes" in detail for detail in failures(shared, deep=True)] == [True]
+    store.bucket.remove(key)
+    assert ["weights is missing" in detail for detail in failures(shared)] == [True]
+    away = shared.model_copy(update={"store_url": "s3://there-is-no-such-bucket"})
+    assert [f.part for f in found(away) if f.verdict == "failure"] == ["bucket"]
 
 
 def test_an_old_schema(empty_database_url: str, settings: Settings) -> None:

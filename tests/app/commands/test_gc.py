@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session
 
 from app.commands import gc
 from core.artifacts import Published, Store, record
+from core.bucket import Bucket
 from core.db.jobs import Job
 from core.db.resources import Artifact
 from core.db.uploads import PendingUpload
 from core.jobs import transitions
 from core.specs.datasets import DatasetSpec
+from tests.fixtures.buckets import age as age_in_bucket
 from tests.fixtures.rows import add_dataset
 
 DAY = timedelta(hours=24)
@@ -79,8 +81,8 @@ def test_what_resources_have_stays_and_what_none_has_goes(session: Session, stor
 
     collected(session, store, delete=True)
     assert store.path(kept.digest).exists()
-    assert not store.path(unused.digest).exists()
-    assert not store.path(unrecorded.digest).exists()
+    assert not store.folder(unused.digest).exists()
+    assert not store.folder(unrecorded.digest).exists()
     assert session.get(Artifact, unused.digest) is None
     assert session.get(Artifact, kept.digest) is not None
     assert found(session, store) == {}
@@ -149,3 +151,62 @@ def test_the_cache_goes_when_nobody_reads_it(session: Session, store: Store) -> 
     age_all(store)
     os.utime(store.cache("read"), (time.time(), time.time() - 48 * 3600))
     assert found(session, store) == {"unread": "cache"}
+
+
+def test_a_bucket_is_swept_by_the_same_rules(session: Session, tmp_path: Path, bucket_url: str) -> None:
+    bucket = Bucket(bucket_url)
+    store, other = Store(tmp_path / "store", bucket), Store(tmp_path / "other", bucket)
+    kept, unused, unrecorded = (published(store, text) for text in ("kept", "unused", "unrecorded"))
+    record(session, kept)
+    record(session, unused)
+    add_dataset(session, artifact=kept.digest)
+    waiting, long_failed = (dataset_job(session, store, name) for name in ("waiting", "long failed"))
+    transitions.end(session, long_failed, "failed", error={"code": "x"})
+    long_ago = func.now() - timedelta(hours=48)
+    session.execute(update(Job).where(Job.id == long_failed.id).values(finished_at=long_ago))
+    session.commit()
+    for job in (waiting, long_failed):
+        store.share_upload(job.spec["uploads"][0]["id"])
+        bucket.put(f"work/{job.id}/checkpoint", store.work(job.id) / "checkpoint")
+    bucket.put(f"artifacts/{kept.digest}/half/file", store.path(kept.digest) / "file")
+    assert [leftover for leftover in gc.find(session, other, DAY) if leftover.in_bucket] == []
+    age_in_bucket(bucket_url, 48)
+    published(store, "kept")  # a second copy
+    found = [leftover for leftover in gc.find(session, other, timedelta(0)) if leftover.in_bucket]
+    assert sorted((leftover.kind, leftover.digest or leftover.path.parts[1]) for leftover in found) == sorted(
+        [
+            ("artifact", unused.digest),
+            ("artifact", unrecorded.digest),
+            ("checkpoints", long_failed.id),
+            ("trash", kept.digest),  # what was cut off
+            ("trash", kept.digest),  # and the copy that a newer one replaced
+            ("upload", long_failed.spec["uploads"][0]["id"]),
+        ]
+    )
+    collected(session, other, delete=True)
+    assert (other.path(kept.digest) / "file").read_text() == "kept"
+    assert {kept.key.split("/")[1] for kept in bucket.list("")} == {
+        kept.digest,
+        waiting.id,
+        waiting.spec["uploads"][0]["id"],
+    }
+    assert session.get(Artifact, unused.digest) is None
+
+
+def test_what_the_bucket_has_goes_from_a_machine_that_does_not_read_it(
+    session: Session, tmp_path: Path, bucket_url: str
+) -> None:
+    store = Store(tmp_path / "store", Bucket(bucket_url))
+    read, unread, only_here = (published(store, text) for text in ("read", "unread", "only here"))
+    for made in (read, unread, only_here):
+        record(session, made)
+        add_dataset(session, artifact=made.digest)
+    session.commit()
+    store.bucket.remove(f"artifacts/{only_here.digest}")  # type: ignore[union-attr]
+    age_all(store)
+    store.path(read.digest)
+    collected(session, store, delete=True)
+    assert not store.folder(unread.digest).exists()
+    assert store.folder(read.digest).exists()
+    assert store.folder(only_here.digest).exists()
+    assert (store.path(unread.digest) / "file").read_text() == "unread"
