@@ -1,7 +1,9 @@
 """Every command explains itself, and every field of a request can be given on the command line."""
 
 import inspect
+import shlex
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,9 +34,16 @@ def test_the_page_is_what_the_commands_say() -> None:
 def test_every_command_has_an_example(name: str) -> None:
     words = examples.EXAMPLES[name].split(" ")
     assert words[: len(name.split()) + 1] == ["g2l", *name.split()]
-    options = {option for param in ALL[name].params for option in param.opts}
-    assert {word for word in words if word.startswith("--")} <= options
     assert examples.EXAMPLES[name] in ALL[name].epilog
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_example_is_understood(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its options exist and their values are of their kinds, its arguments are as many as are wanted."""
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(examples.EXAMPLES[name].partition(" > ")[0])[1 + len(name.split()) :]
+    with ALL[name].make_context(name, words) as context:
+        assert context.params
 
 
 @pytest.mark.parametrize("name", ALL)
