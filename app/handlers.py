@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from app import pointers, problems
 from app.idempotency import ReplayedAnswer
-from core.errors import IdempotencyInFlightError, ServiceError
+from core import disk
+from core.errors import IdempotencyInFlightError, ServiceError, StorageFullError
 
 logger = structlog.get_logger(__name__)
 _CODES = {404: "not-found", 405: "method-not-allowed", 406: "not-acceptable", 415: "unsupported-media-type"}
@@ -26,6 +27,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(ReplayedAnswer, _replayed)
     app.add_exception_handler(ClientDisconnect, _disconnected)
+    app.add_exception_handler(OSError, _cannot_write)
     app.add_exception_handler(DBAPIError, _database_error)
     app.add_exception_handler(PoolTimeout, _database_error)
 
@@ -83,6 +85,14 @@ def _replayed(request: Request, error: Exception) -> Response:
 
 def _disconnected(request: Request, error: Exception) -> Response:
     return Response(status_code=400)  # for the access log; nobody is there to read it
+
+
+def _cannot_write(request: Request, error: Exception) -> Response:
+    if not disk.is_full(error):
+        return mistake(request.url.path, error)
+    logger.error("the disk is full", error=str(error))
+    full = StorageFullError("The service has no room for this; nothing half made was kept.")
+    return problems.response(problems.of_service_error(full, request.url.path))
 
 
 def _database_error(request: Request, error: Exception) -> Response:

@@ -176,6 +176,12 @@ _SERVICE: Final[Mapping[str, Entry]] = {
         "The database cannot be reached",
         "Nothing was changed. Try again shortly; /readyz says when the service is whole again.",
     ),
+    "storage-full": Entry(
+        507,
+        "There is no room on the disk",
+        "Nothing half made is kept. Whoever operates the service makes room (`g2l gc` shows what can go); "
+        "then send the request again, or retry the job.",
+    ),
     "not-ready": Entry(
         503,
         "The service is not ready",

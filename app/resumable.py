@@ -91,6 +91,9 @@ async def receive(
                 await run_in_threadpool(piece.write, bytes(buffer))
                 await run_in_threadpool(piece.record)
             raise
+        except OSError:
+            piece.give_up()
+            raise
         end = await run_in_threadpool(piece.finish)
         if piece.is_last:
             await run_in_threadpool(store.share_upload, upload_id)
@@ -152,6 +155,10 @@ class _Piece:
     def is_last(self) -> bool:
         """Whether the upload has all its bytes."""
         return self._recorded == self._row.bytes
+
+    def give_up(self) -> None:
+        """Give back what a full disk has taken of the piece since it was recorded."""
+        os.ftruncate(self._file.fileno(), self._recorded)
 
     def finish(self) -> int:
         """Verify and record; the upload's new end."""

@@ -5,7 +5,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -137,7 +137,8 @@ class _File:
 
     def close(self) -> None:
         """However much has come."""
-        self._file.close()
+        with suppress(OSError):  # what a full disk had no room for, it has none for now
+            self._file.close()
 
     @property
     def upload(self) -> Upload:

@@ -9,10 +9,11 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
@@ -107,6 +108,12 @@ class Store:
         if self.bucket is not None:
             self.bucket.remove(f"work/{job_id}")
 
+    def discard_all_of(self, job_id: str, spec: Mapping[str, Any]) -> None:
+        """Remove a job's folder and what was uploaded for it."""
+        self.discard_work(job_id)
+        for upload_id in uploads_of(spec):
+            self.discard_upload(upload_id)
+
     def discard_staged(self, job_id: str, attempt: int) -> None:
         """Remove what attempts up to this one left half made, and the folder unless it has checkpoints."""
         folder = self.root / "work" / job_id
@@ -169,6 +176,11 @@ class Store:
             self.remove(target, untouched_since=float("inf"))
             made.rename(target)
         _sync_folder(target.parent)
+
+
+def uploads_of(spec: Mapping[str, Any]) -> list[str]:
+    """The ids of what was sent for a job."""
+    return [upload["id"] for upload in [spec.get("upload"), *spec.get("uploads", ())] if upload is not None]
 
 
 def open_store(settings: Settings) -> Store:

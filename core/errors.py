@@ -86,6 +86,13 @@ class UploadTooLargeError(ServiceError):
     title = "The upload is too large"
 
 
+class StorageFullError(ServiceError):
+    """The disk of the store has no room."""
+
+    code = "storage-full"
+    title = "There is no room on the disk"
+
+
 class MalformedUploadError(ServiceError):
     """The multipart body cannot be read."""
 

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     max_crashes: int = Field(
         3,
         ge=1,
-        le=100,
+        le=1000,
         description="A job that has lost its worker this often fails instead of running again.",
     )
     idempotency_hours: float = Field(48.0, ge=24, description="How long answers to keyed requests are kept.")

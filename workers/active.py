@@ -22,6 +22,7 @@ from core.jobs import transitions
 from core.jobs.transitions import Claim, Progress
 from core.settings import Settings
 from g2l.errors import G2LError
+from workers.patience import patiently
 from workers.shipping import shipped
 
 if TYPE_CHECKING:
@@ -155,8 +156,7 @@ def load(table: type[RowT], id_: str) -> RowT:
     Raises:
         InvalidRequestError: it was deleted.
     """
-    with transaction() as session:
-        row = session.get(table, id_)
+    row = patiently(lambda session: session.get(table, id_))
     if row is None:
         raise InvalidRequestError(f"{id_} is needed, and was deleted.")
     return row

@@ -60,10 +60,7 @@ def _tidy(held: Claim, store: Store) -> None:
         with transaction() as session:
             job = session.get_one(Job, held.job_id)
         if job.state == "succeeded":
-            store.discard_work(job.id)
-            for upload in [job.spec.get("upload"), *job.spec.get("uploads", ())]:
-                if upload is not None:
-                    store.discard_upload(upload["id"])
+            store.discard_all_of(job.id, job.spec)
     except Exception as error:  # the database or the bucket is away; what stays is for `g2l gc`
         _log.warning("not tidied", job_id=held.job_id, error=str(error))
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from core.db.resources import Dataset, Embedder, Model
-from core.db.session import transaction
 from core.ids import new_id
 from core.specs.anchor_sets import AnchorSpec
 from core.specs.base import BUILT_IN_EMBEDDERS
 from workers import pixels
 from workers.active import ActiveJob, load
+from workers.patience import patiently
 from workers.products import Made
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def embedding_for(
     spec: dict[str, Any] = {"embedder": name, "fit_on": [dataset.id for dataset in fit_on], "seed": seed}
     if name == "anchor-network":
         spec["anchors"] = [anchor.model_dump(mode="json", by_alias=True) for anchor in anchors]
-    with transaction() as session:
-        known = session.scalar(select(Embedder.id).where(Embedder.spec == spec).limit(1))
+    statement = select(Embedder.id).where(Embedder.spec == spec).limit(1)
+    known = patiently(lambda session: session.scalar(statement))
     if known is not None:
         return embedding_of(job, known)
     started = time.perf_counter()

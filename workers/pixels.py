@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from core.artifacts import Store
 from core.db.resources import Dataset
 from core.errors import InvalidRequestError
+from g2l.data.mapped import create_npy
 from g2l.data.pack import Pack
 from workers.active import DECODING, ActiveJob
 
@@ -91,7 +92,7 @@ def pretraining_images(job: ActiveJob[Any], dataset: Dataset, size: int) -> tupl
 def _copy(images: Images, chosen: Indices, path: Path) -> None:
     part = path.with_suffix(".part")
     shape = (len(chosen), *images.shape[1:])
-    copy = np.lib.format.open_memmap(part, mode="w+", dtype=images.dtype, shape=shape)
+    copy = create_npy(part, images.dtype, shape)
     for start in range(0, len(chosen), _COPIED_AT_ONCE):
         rows = slice(start, start + _COPIED_AT_ONCE)
         copy[rows] = images[chosen[rows]]

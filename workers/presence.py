@@ -46,6 +46,8 @@ class Presence:
                 self._beat()
             except SQLAlchemyError as error:
                 _log.warning("the worker's beat failed", error=str(error))
+            except Exception:  # a worker that is not seen to live is taken for dead
+                _log.exception("the worker's beat failed")
             if self._over.wait(get_settings().beat_seconds):
                 return
 
@@ -63,6 +65,8 @@ class Presence:
                         runner.run_if_idle(job_id)
                 except SQLAlchemyError as error:
                     _log.warning("polling failed", error=str(error))
+                except Exception:  # of an attempt that could not be started; the next one may be
+                    _log.exception("polling failed")
 
     def _overlooked(self) -> str | None:
         with transaction() as session:

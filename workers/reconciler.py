@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, Select, delete, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.artifacts import open_store
+from core.artifacts import open_store, uploads_of
 from core.db.jobs import IdempotencyKey, Job, Outbox, Worker
 from core.db.session import get_engine, transaction
 from core.db.uploads import PendingUpload
@@ -27,6 +27,8 @@ TICK_SECONDS = 1.0
 SWEEP_SECONDS = 30.0
 UNSEEN_AFTER = timedelta(seconds=5)
 STALE_WORKER = timedelta(minutes=1)
+OFFICE_SECONDS = 10.0  # an elected worker that is silent so long, frozen or cut off, loses its office
+TIDIED = timedelta(hours=1)  # jobs that ended before need `g2l gc`
 
 _log = structlog.get_logger()
 
@@ -116,6 +118,20 @@ def sweep() -> None:
         ).all()
     for upload_id in expired:
         open_store(get_settings()).discard_upload(upload_id)
+    tidy()
+
+
+def tidy() -> None:
+    """Remove what a worker that died just then could not: the work and uploads of a job that succeeded."""
+    store = open_store(get_settings())
+    lying = {path.name for part in ("work", "uploads") for path in (store.root / part).iterdir()}
+    with transaction() as session:
+        ended = Job.finished_at > func.now() - TIDIED
+        statement = select(Job.id, Job.spec).where(Job.state == "succeeded", ended, Job.queue.is_not(None))
+        jobs = session.execute(statement).all() if lying else []
+    for job_id, spec in jobs:
+        if lying.intersection([job_id, *uploads_of(spec)]):
+            store.discard_all_of(job_id, spec)
 
 
 def _unseen() -> Select[Job]:
@@ -127,7 +143,9 @@ def _unseen() -> Select[Job]:
 def _elected() -> Iterator[Connection | None]:
     """A connection that holds the election's lock; None if another has it."""
     with get_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"SET idle_session_timeout = '{OFFICE_SECONDS:g}s'"))
         if not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": ELECTION_LOCK}):
+            connection.invalidate()  # another's use of it would be cut off
             yield None
             return
         try:

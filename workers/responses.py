@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from core import artifacts
 from core.artifacts import Published
 from core.db.resources import Dataset, Responses
-from core.db.session import transaction
+from g2l.data.mapped import create_npy
 from workers import pixels
 from workers.active import ActiveJob, load
 from workers.embedders import Embedding
+from workers.patience import patiently
 
 FILE = "responses.npy"
 EMBEDDED_AT_ONCE = 1024
@@ -44,15 +45,13 @@ class Responder:
     def sample(self, dataset: Dataset, most: int) -> Matrix:
         """The responses of at most so many items, for a mean; taken from what is kept, if anything is."""
         items = pixels.evenly(dataset.n_items, most)
-        with transaction() as session:
-            known = session.get(Responses, (dataset.id, self.embedding.id)) is not None
+        known = self._row(dataset.id) is not None
         if known or dataset.id in self._made or dataset.kind == "embeddings":
             return self.of(dataset)[items]
         return self.at(dataset, items)
 
     def _known(self, dataset: Dataset) -> Matrix:
-        with transaction() as session:
-            row = session.get(Responses, (dataset.id, self.embedding.id))
+        row = self._row(dataset.id)
         digest = row.artifact if row is not None else self._compute(dataset).digest
         kept: Matrix = np.load(self._job.store.path(digest) / FILE, mmap_mode="r")
         return kept
@@ -65,9 +64,7 @@ class Responder:
         with self._job.staging() as folder:
             made = folder / "responses"
             made.mkdir()
-            matrix = np.lib.format.open_memmap(
-                made / FILE, mode="w+", dtype=np.float32, shape=(dataset.n_items, network.dim)
-            )
+            matrix = create_npy(made / FILE, np.float32, (dataset.n_items, network.dim))
             if older is not None:
                 matrix[:n_known] = older
             for start in range(0, len(items), EMBEDDED_AT_ONCE):
@@ -86,13 +83,15 @@ class Responder:
             parent = load(Dataset, parent_id)
             if self._side(parent) != self._side(dataset):  # decoded to another size
                 return None
-            with transaction() as session:
-                row = session.get(Responses, (parent_id, self.embedding.id))
+            row = self._row(parent_id)
             if row is not None:
                 older: Matrix = np.load(self._job.store.path(row.artifact) / FILE, mmap_mode="r")
                 return older
             parent_id = parent.parent_id
         return None
+
+    def _row(self, dataset_id: str) -> Responses | None:
+        return patiently(lambda session: session.get(Responses, (dataset_id, self.embedding.id)))
 
     def _items(self, dataset: Dataset, first: int) -> NDArray[Any]:
         if dataset.kind == "embeddings":

@@ -5,18 +5,16 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
 import structlog
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from core import disk
 from core.artifacts import open_store
 from core.db.jobs import Job, JobLog
-from core.db.session import transaction
-from core.errors import FieldError, InternalJobError, LeaseLostError, ServiceError
+from core.errors import FieldError, InternalJobError, LeaseLostError, ServiceError, StorageFullError
 from core.jobs import plans, transitions
 from core.jobs.transitions import Claim
 from core.settings import get_settings
@@ -25,9 +23,9 @@ from core.telemetry import configure_logging
 from g2l.errors import G2LError
 from workers import leash
 from workers.active import ActiveJob
+from workers.patience import patiently
 from workers.products import Product
 
-RETRY_SECONDS = 1.0
 _log = structlog.get_logger()
 
 
@@ -52,8 +50,7 @@ def main(job_id: str, attempt: int) -> int:
 
 
 def _load(job_id: str, attempt: int) -> ActiveJob[Any] | None:
-    with transaction() as session:
-        row = session.get(Job, job_id)
+    row = patiently(lambda session: session.get(Job, job_id))
     if row is None or row.attempt != attempt or row.state != "running":
         return None
     settings = get_settings()
@@ -75,7 +72,7 @@ def _run(job: ActiveJob[Any]) -> None:
         product: Product = task.run(job)
         seconds = time.perf_counter() - started
         product.note_pace(seconds, job.images_per_second())
-        _write(job, lambda session: _succeed(session, job, product))
+        patiently(lambda session: _succeed(session, job, product))
         _log.info("succeeded", result=product.reference["id"], seconds=round(seconds, 1))
     except (G2LError, ServiceError) as refusal:
         _fail(job, _as_service_error(refusal, job.stored_spec))
@@ -84,6 +81,10 @@ def _run(job: ActiveJob[Any]) -> None:
     except Exception as error:
         if _told_to_stop():  # what was cut may fail on its way out, as torch does in the middle of a file
             raise Stopped from error
+        if disk.is_full(error):
+            full = "There is no room on the worker's disk: make some, then retry the job."
+            _fail(job, StorageFullError(full))
+            return
         fault = InternalJobError("The job stopped on a fault of the service; its log has the details.")
         _fail(job, fault, traceback.format_exc())
 
@@ -105,20 +106,7 @@ def _fail(job: ActiveJob[Any], error: ServiceError, trace: str | None = None) ->
             session.add(JobLog(job_id=job.held.job_id, attempt=job.held.attempt, text=trace))
         plans.advance(session, job.held.job_id)
 
-    _write(job, write)
-
-
-def _write(job: ActiveJob[Any], write: Callable[[Session], None]) -> None:
-    """Commit, however long the database is away: the worker ends us when it has waited enough."""
-    while True:
-        try:
-            with transaction() as session:
-                write(session)
-        except OperationalError as error:
-            _log.warning("the end was not written", job_id=job.held.job_id, error=str(error))
-            time.sleep(RETRY_SECONDS)
-        else:
-            return
+    patiently(write)
 
 
 def _as_service_error(error: G2LError | ServiceError, spec: dict[str, Any]) -> ServiceError:

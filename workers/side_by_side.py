@@ -8,14 +8,15 @@ import numpy as np
 from sqlalchemy import select
 
 from core.db.resources import Dataset, Embedder
-from core.db.session import transaction
 from core.errors import InvalidRequestError
 from core.ids import new_id
 from core.specs.anchor_sets import AnchorSpec
+from g2l.data.mapped import reserve
 from g2l.standardization import STANDARDIZATION, Standardization, fit_standardization
 from workers import pixels
 from workers.active import ActiveJob, load
 from workers.embedders import Embedding, embedding_for, embedding_of
+from workers.patience import patiently
 from workers.products import Made
 from workers.responses import Matrix, Responder
 
@@ -55,7 +56,8 @@ class SideBySideResponder(Responder):
         parts = [part.of(dataset) for part in self._parts]
         shape = (len(parts[0]), self._standardization.dim)
         with tempfile.TemporaryFile(dir=self._job.store.work(self._job.held.job_id)) as file:
-            joined: Matrix = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+            reserve(file, shape[0] * shape[1] * np.dtype(np.float32).itemsize)
+            joined: Matrix = np.memmap(file, dtype=np.float32, mode="r+", shape=shape)
         for start in range(0, len(joined), JOINED_AT_ONCE):
             rows = slice(start, start + JOINED_AT_ONCE)
             joined[rows] = self._standardization.join([part[rows] for part in parts])
@@ -91,8 +93,8 @@ def responder_for(
             "embedder", f"{', '.join(choice)} are {', '.join(ids)}: one of them twice; name each once."
         )
     spec = {"embedder": ids, "fit_on": [dataset.id for dataset in fit_on]}
-    with transaction() as session:
-        known = session.scalar(select(Embedder.id).where(Embedder.spec == spec).limit(1))
+    statement = select(Embedder.id).where(Embedder.spec == spec).limit(1)
+    known = patiently(lambda session: session.scalar(statement))
     return responder_of(job, known) if known is not None else _fitted(job, parts, fit_on, spec)
 
 

@@ -18,6 +18,7 @@ from g2l.data.index import SCHEMA, class_numbers, digest_keys, group_keys
 from g2l.data.ingest import Progress, pack_images
 from g2l.data.ingest_vectors import pack_embeddings
 from g2l.data.itemfile import COLUMNS, ItemFile
+from g2l.data.mapped import create_npy
 from g2l.data.pixels import encode_png, encode_thumbnail
 from g2l.data.raster import Pixels
 from g2l.data.splits import ClassTooSmallError, Indices, TargetSplit, pretraining_indices, target_split
@@ -284,11 +285,11 @@ class Pack:
             self._items.fill(images, chosen, on_progress=on_progress)
             return images
         part = out.with_name(out.name + ".part")
-        mapped = np.lib.format.open_memmap(part, mode="w+", dtype=np.dtype(self.summary.dtype), shape=shape)
         try:
+            mapped = create_npy(part, self.summary.dtype, shape)
             self._items.fill(mapped, chosen, on_progress=on_progress)
         except BaseException:
-            part.unlink()
+            part.unlink(missing_ok=True)
             raise
         mapped.flush()
         part.replace(out)

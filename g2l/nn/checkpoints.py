@@ -44,7 +44,8 @@ class Checkpoint:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write aside, flush to the disk, rename: a cut at any time leaves the old one or the new one."""
-    aside = path.with_name(path.name + ".part")
+    # Its own: an attempt that was frozen while another took over may be writing the same checkpoint.
+    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with aside.open("wb") as file:
             torch.save(vars(checkpoint), file)
@@ -61,7 +62,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path, *, training: str) -> Checkpoint | None:
-    """The checkpoint at a path, on the CPU; None if there is no file.
+    """The checkpoint at a path, on the CPU; None if there is no file. What was cut off beside it goes.
 
     Args:
         path: of the file that `save_checkpoint` wrote.
@@ -70,6 +71,8 @@ def load_checkpoint(path: Path, *, training: str) -> Checkpoint | None:
     Raises:
         CheckpointMismatchError: it is of a training with other data or another recipe.
     """
+    for cut_off in path.parent.glob(f"{path.name}.*.part"):
+        cut_off.unlink(missing_ok=True)
     if not path.exists():
         return None
     checkpoint = Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))

@@ -15,6 +15,7 @@ from core.db.uploads import PendingUpload
 from core.jobs import outbox, transitions
 from core.queue import send
 from core.settings import get_settings
+from core.specs.base import Upload
 from core.specs.datasets import DatasetSpec
 from core.specs.pipelines import PipelineSpec
 from tests.fixtures.rows import add_dataset
@@ -112,3 +113,19 @@ def test_the_sweep_removes_uploads_that_nobody_has_ended(service: Service) -> No
         assert session.scalars(select(PendingUpload.id)).all() == ["upl_new"]
     assert not store.upload("upl_old").exists()
     assert store.upload("upl_new").exists()
+
+
+def test_the_sweep_removes_what_a_worker_that_died_left_of_jobs_that_succeeded(service: Service) -> None:
+    store = Store(get_settings().store)
+    jobs = {}
+    for ending in ("succeeded", "failed"):
+        id_ = f"upl_{ending}"
+        store.upload(id_).write_bytes(b"all")
+        spec = DatasetSpec(name="pool", uploads=[Upload(id=id_, filename="a.zip", sha256="0" * 64, bytes=3)])
+        jobs[ending] = service.submit("dataset", spec)
+        (store.work(jobs[ending]) / "training.pt").touch()
+        set_job(jobs[ending], state=ending, finished_at=func.now())
+    reconciler.sweep()
+    assert [path.name for path in (store.root / "work").iterdir()] == [jobs["failed"]]  # may be retried
+    assert not store.upload("upl_succeeded").exists()
+    assert store.upload("upl_failed").exists()

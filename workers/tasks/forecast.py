@@ -7,13 +7,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.db.resources import Dataset, Forecast, Model, Transfer
-from core.db.session import transaction
 from core.ids import new_id
 from core.specs.forecasts import ForecastSpec
 from core.specs.references import references
 from g2l.forecast import Candidate, PastTransfer, SourceForecast, forecast
 from workers.active import ActiveJob, load
 from workers.evidence import Evidence, evidence
+from workers.patience import patiently
 from workers.products import Made, Product
 from workers.target_labels import TargetLabels
 
@@ -60,14 +60,14 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
 
 def past_transfers() -> list[PastTransfer]:
     """All fine-tunings of a source so far; a target is known by its content, not by its upload."""
-    with transaction() as session:
-        rows = session.execute(
-            select(Transfer, Model, Dataset.artifact)
-            .join(Model, Model.id == Transfer.model_id)
-            .join(Dataset, Dataset.id == Transfer.dataset_id)
-            .where(Transfer.spec["method"].astext == "fine-tune")
-            .order_by(Transfer.id)
-        ).all()
+    statement = (
+        select(Transfer, Model, Dataset.artifact)
+        .join(Model, Model.id == Transfer.model_id)
+        .join(Dataset, Dataset.id == Transfer.dataset_id)
+        .where(Transfer.spec["method"].astext == "fine-tune")
+        .order_by(Transfer.id)
+    )
+    rows = patiently(lambda session: session.execute(statement).all())
     return [
         PastTransfer(
             target_id=target,
