@@ -33,8 +33,8 @@ test: install  ## the whole suite, on real PostgreSQL, Redis and workers
 e2e: install  ## only the tests that drive the whole service
 	$(BIN)/python -m pytest -m e2e
 
-chaos: install  ## faults in any order, at length: about an hour
-	G2L_CHAOS_STEPS=100000 $(BIN)/python -m pytest -m chaos
+chaos: install  ## faults in any order, at length, as a table: about two hours
+	$(BIN)/python -m benchmarks.reliability
 
 lint: install  ## formatting, lint, import contracts
 	$(BIN)/ruff format --check .

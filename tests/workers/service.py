@@ -21,9 +21,10 @@ from core.jobs.states import FINISHED
 from core.queue import send
 from core.settings import get_settings
 from core.specs.kinds import Kind
+from tests.fixtures.lengths import by_length
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 240.0  # seconds until a test gives up; never a bound that is tested
+PATIENCE = by_length(240.0, 1800.0)  # seconds until a test gives up; never a bound that is tested
 
 
 class WorkerProcess:
@@ -110,7 +111,7 @@ class Service:
             if time.monotonic() > deadline or (until is not None and job.state in FINISHED):
                 raise AssertionError(
                     f"{job.kind} is {job.state} in stage {job.stage}: {job.error}\n{self.log(job_id)}"
-                    f"\n{(self.home / 'worker.log').read_text()[-4000:]}"
+                    f"\n{self.worker_logs()}"
                 )
             time.sleep(0.05)
         return job
@@ -137,6 +138,10 @@ class Service:
                 session.scalars(select(JobLog.text).where(JobLog.job_id.in_(family)).order_by(JobLog.id))
             )
 
+    def worker_logs(self) -> str:
+        """How the logs of all workers end."""
+        return "\n".join(path.read_text()[-4000:] for path in sorted(self.home.glob("worker*.log")))
+
     def events(self, job_id: str) -> list[tuple[str, dict[str, Any]]]:
         with transaction() as session:
             rows = session.scalars(select(JobEvent).where(JobEvent.job_id == job_id).order_by(JobEvent.seq))
@@ -145,7 +150,7 @@ class Service:
     def until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
         while not condition():
-            assert time.monotonic() < deadline, (self.home / "worker.log").read_text()[-4000:]
+            assert time.monotonic() < deadline, self.worker_logs()
             time.sleep(0.05)
 
     def live_workers(self) -> int:
@@ -169,5 +174,5 @@ def alive(pid: int) -> bool:
     """Whether a process runs (a zombie does not)."""
     try:
         return "Z" not in (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False

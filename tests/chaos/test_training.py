@@ -1,0 +1,174 @@
+"""Whatever dies or freezes, a training ends once, with the same weights, and leaves nothing behind."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from core.db.resources import Model
+from core.db.session import transaction
+from core.jobs import plans
+from core.settings import get_settings
+from tests.chaos.arena import Arena
+from tests.chaos.conftest import Tell
+from tests.chaos.training import EPOCHS, mid_epoch, process, told_epochs, training, weights
+from tests.chaos.verdict import judge
+from tests.fixtures.lengths import LONG, by_length
+from tests.workers.archives import folders, submit_dataset
+from tests.workers.service import WorkerProcess, alive
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
+EVERY_EPOCH = list(range(1, EPOCHS + 1))
+
+
+@pytest.fixture
+def worker(arena: Arena) -> Iterator[WorkerProcess]:
+    process = arena.worker()
+    yield process
+    process.end()  # of a test that failed: the next must not find its job taken
+
+
+@pytest.fixture(scope="module")
+def dataset(arena: Arena) -> str:
+    worker = arena.worker()
+    job_id = submit_dataset(arena, folders(3, 32))
+    made = arena.succeeded(job_id)
+    worker.stop()
+    arena.judged.add(job_id)
+    return made
+
+
+@pytest.fixture(scope="module")
+def undisturbed(arena: Arena, dataset: str) -> str:
+    """The weights of the training that nothing has cut."""
+    worker = arena.worker()
+    job_id = arena.submit("model", training(dataset))
+    digest = weights(arena, job_id)
+    worker.stop()
+    arena.judged.add(job_id)
+    return digest
+
+
+def test_random_kills_end_in_the_same_weights(
+    arena: Arena, dataset: str, request: pytest.FixtureRequest, tell: Tell
+) -> None:
+    """The job's process and its worker in turn; in the long run also while they start."""
+    dice, kills, epochs = random.Random(5), by_length(2, 100), by_length(EPOCHS, 1_000)
+    asked = []
+    with arena.crew(1) as crew:
+        if LONG:
+            asked.append(arena.submit("model", training(dataset, epochs=epochs)))
+            expected = weights(arena, asked[0])
+        else:
+            expected = request.getfixturevalue("undisturbed")
+        job_id = arena.submit("model", training(dataset, epochs=epochs))
+        for number in range(kills):
+            if LONG and dice.random() < 0.5:
+                child = process(arena, job_id, attempt=number + 1)
+                time.sleep(dice.uniform(0, 4))
+            else:
+                child = mid_epoch(arena, job_id, attempt=number + 1)
+                time.sleep(dice.uniform(0, by_length(0.1, 1.0)))
+            worker = crew.members[0].process.pid
+            os.kill(child if number % 2 == 0 else worker, signal.SIGKILL)
+            ended(arena, child)
+        assert weights(arena, job_id) == expected
+    job = arena.job(job_id)
+    assert (job.attempt, job.crashes) == (kills + 1, kills)
+    reasons = [data.get("reason") for type_, data in arena.events(job_id) if type_ == "state"]
+    assert any("SIGKILL" in reason for reason in reasons if reason)
+    assert told_epochs(arena, job_id) == list(range(1, epochs + 1))  # each once, though it was cut
+    verdict = judge(arena, dict.fromkeys([*asked, job_id], "succeeded"))
+    tell("SIGKILL during one training", f"{kills} kills; bit-equal weights", verdict=vars(verdict))
+
+
+def test_a_frozen_worker_that_wakes_is_refused(
+    arena: Arena, dataset: str, undisturbed: str, tell: Tell
+) -> None:
+    """It is the one that would notice silent workers, so another must take its office, too."""
+    jobs = [_frozen(arena, dataset, undisturbed) for _ in range(by_length(1, 10))]
+    verdict = judge(arena, dict.fromkeys(jobs, "succeeded"))
+    tell(
+        "SIGSTOP beyond the lease, SIGCONT after another took over",
+        f"{len(jobs)} times; its writes refused, bit-equal weights",
+        verdict=vars(verdict),
+    )
+
+
+def ended(arena: Arena, pid: int) -> None:
+    arena.until(lambda: not alive(pid))
+
+
+def _frozen(arena: Arena, dataset: str, undisturbed: str) -> str:
+    first = arena.worker()
+    job_id = arena.submit("model", training(dataset))
+    child = mid_epoch(arena, job_id)
+    os.kill(first.process.pid, signal.SIGSTOP)
+    os.killpg(child, signal.SIGSTOP)
+    try:
+        second = arena.worker()
+        mid_epoch(arena, job_id, attempt=2)
+    finally:
+        os.killpg(child, signal.SIGCONT)
+        os.kill(first.process.pid, signal.SIGCONT)
+    ended(arena, child)
+    assert weights(arena, job_id) == undisturbed
+    assert (arena.job(job_id).attempt, arena.job(job_id).crashes) == (2, 1)
+    assert told_epochs(arena, job_id) == EVERY_EPOCH
+    assert first.stop() == second.stop() == 0
+    return job_id
+
+
+def test_a_worker_that_is_told_to_leave_hands_its_job_back(
+    arena: Arena, worker: WorkerProcess, dataset: str, undisturbed: str
+) -> None:
+    job_id = arena.submit("model", training(dataset))
+    child = mid_epoch(arena, job_id)
+    assert worker.stop() == 0
+    job = arena.job(job_id)
+    assert (job.state, job.attempt, job.crashes) == ("queued", 1, 0)
+    assert not alive(child)
+    arena.worker()
+    assert weights(arena, job_id) == undisturbed
+    assert (arena.job(job_id).attempt, arena.job(job_id).crashes) == (2, 0)
+    judge(arena, {job_id: "succeeded"})
+
+
+def test_cancel_mid_epoch_leaves_only_the_checkpoint_and_retry_goes_on_from_it(
+    arena: Arena, worker: WorkerProcess, dataset: str, undisturbed: str
+) -> None:
+    models = arena.count(Model)
+    job_id = arena.submit("model", training(dataset))
+    child = mid_epoch(arena, job_id)
+    with transaction() as session:
+        plans.cancel(session, job_id)
+    assert arena.wait(job_id).state == "cancelled"
+    assert not alive(child)
+    assert arena.count(Model) == models
+    work = arena.store.root / "work"
+    arena.until(lambda: {p.name for p in work.rglob("*")} == {job_id, "training.pt"})
+    with transaction() as session:
+        plans.retry(session, job_id)
+    assert weights(arena, job_id) == undisturbed
+    assert told_epochs(arena, job_id) == EVERY_EPOCH
+    arena.until(lambda: arena.half_made() == [])
+    judge(arena, {job_id: "succeeded"})
+
+
+def test_cut_database_connections_cost_no_attempt(
+    arena: Arena, worker: WorkerProcess, dataset: str, undisturbed: str
+) -> None:
+    job_id = arena.submit("model", training(dataset))
+    mid_epoch(arena, job_id)
+    with psycopg.connect(get_settings().require_database_url(), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    assert weights(arena, job_id) == undisturbed
+    assert arena.job(job_id).attempt == 1
+    judge(arena, {job_id: "succeeded"})
