@@ -171,6 +171,12 @@ _SERVICE: Final[Mapping[str, Entry]] = {
         "The detail names it. Restore it from a backup, or make its resource anew; "
         "`g2l doctor --deep` reads all.",
     ),
+    "store-unavailable": Entry(
+        503,
+        "The store cannot be reached",
+        "Try again shortly; /readyz says when the service is whole again. "
+        "A job that failed of it can be retried.",
+    ),
     "database-unavailable": Entry(
         503,
         "The database cannot be reached",

@@ -15,17 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core import manifests
-from core.bucket import Bucket, open_bucket
+from core.bucket import Bucket, StoreUnavailableError, open_bucket
 from core.db.resources import Artifact
 from core.manifests import ArtifactBrokenError, ArtifactMissingError, Files
 from core.settings import Settings
 
 REMOVAL_LOCK = 0x67326E  # held while unneeded rows are deleted; arbitrary, and ours
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -73,24 +76,26 @@ class Store:
         if self.bucket is not None:
             self.bucket.put(f"uploads/{upload_id}", self.upload(upload_id))
 
-    def arrived(self, upload_id: str) -> Path:
-        """The file of an upload, whichever machine took it in.
+    def arrived(self, upload_id: str, sha256: str | None = None) -> Path:
+        """The file of an upload, whichever machine took it in; if it was another one, with that digest.
 
         Raises:
             FileNotFoundError: it is gone.
+            ArtifactBrokenError: it has another digest.
         """
         path = self.upload(upload_id)
         if self.bucket is not None and not path.exists():
             with tempfile.TemporaryDirectory(prefix="fetched-", dir=self.root / "cache") as aside:
-                self.bucket.fetch(f"uploads/{upload_id}", Path(aside) / upload_id)
+                found, _ = self.bucket.fetch(f"uploads/{upload_id}", Path(aside) / upload_id)
+                if sha256 not in (None, found):
+                    raise manifests.broken("uploads", upload_id, "has other bytes than were sent")
                 (Path(aside) / upload_id).replace(path)
         return path
 
     def discard_upload(self, upload_id: str) -> None:
         """Remove an upload everywhere; nothing happens if there is none."""
         self.upload(upload_id).unlink(missing_ok=True)
-        if self.bucket is not None:
-            self.bucket.remove(f"uploads/{upload_id}")
+        self._forget(f"uploads/{upload_id}")
 
     def cache(self, name: str) -> Path:
         """A file that can be made again from artifacts; whoever writes it writes aside and renames."""
@@ -105,8 +110,7 @@ class Store:
     def discard_work(self, job_id: str) -> None:
         """Remove a job's folder; nothing happens if there is none."""
         shutil.rmtree(self.root / "work" / job_id, ignore_errors=True)
-        if self.bucket is not None:
-            self.bucket.remove(f"work/{job_id}")
+        self._forget(f"work/{job_id}")
 
     def discard_all_of(self, job_id: str, spec: Mapping[str, Any]) -> None:
         """Remove a job's folder and what was uploaded for it."""
@@ -153,6 +157,14 @@ class Store:
             return False
         shutil.rmtree(trash) if trash.is_dir() else trash.unlink()
         return True
+
+    def _forget(self, key: str) -> None:
+        """Remove what nobody needs from the bucket; if it is away now, `g2l gc` does that later."""
+        if self.bucket is not None:
+            try:
+                self.bucket.remove(key)
+            except StoreUnavailableError as error:
+                _log.warning("not removed", key=key, error=error.detail)
 
     def _has(self, digest: str) -> bool:
         """Whether an artifact is whole on this machine; if so its time says now: it is no leftover."""

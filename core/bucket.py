@@ -8,18 +8,37 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from core.errors import ServiceError
 from core.manifests import MANIFEST, Files, broken, decoded, encoded, missing, write
 
 RECENT = timedelta(hours=1)  # an older copy may be collected just now: who publishes the same, makes another
 _PART = 8 << 20
 _MAX_PARTS = 10_000  # of an object, by S3's own limit
 _READ = 4 << 20
+
+
+class StoreUnavailableError(ServiceError):
+    """The bucket does not answer, or refuses."""
+
+    code = "store-unavailable"
+    title = "The store cannot be reached"
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except BaseError as error:
+        raise StoreUnavailableError(f"The bucket says: {str(error).splitlines()[0]}") from error
 
 
 @dataclass(frozen=True)
@@ -47,12 +66,14 @@ class Bucket:
             url, client_options={"allow_http": True, "timeout": "5s"}, retry_config={"max_retries": 0}
         )
 
+    @_answering()
     def put(self, key: str, path: Path) -> str | None:
         """Store a file and return its ETag; whoever reads meanwhile sees the old one or the new one."""
         part = max(_PART, path.stat().st_size // (_MAX_PARTS - 1) + 1)
         put = self._obstore.put(self._store, key, path, chunk_size=part, max_concurrency=4)
         return put["e_tag"]
 
+    @_answering()
     def fetch(self, key: str, path: Path) -> tuple[str, str | None]:
         """Write an object to a file, flush it, and return its SHA-256 and ETag.
 
@@ -69,6 +90,7 @@ class Bucket:
             os.fsync(file.fileno())
         return digest.hexdigest(), got.meta["e_tag"]
 
+    @_answering()
     def etag(self, key: str) -> str | None:
         """What tells an object's versions apart; None if it is not there."""
         try:
@@ -78,20 +100,27 @@ class Bucket:
 
     def list(self, prefix: str) -> Iterator[Kept]:
         """All objects below a prefix, which ends where a name does."""
-        for page in self._obstore.list(self._store, prefix, chunk_size=1000):
-            for meta in page:
-                yield Kept(meta["path"], meta["size"], meta["last_modified"])
+        with _answering():
+            for page in self._obstore.list(self._store, prefix, chunk_size=1000):
+                for meta in page:
+                    yield Kept(meta["path"], meta["size"], meta["last_modified"])
 
+    @_answering()
     def remove(self, prefix: str) -> None:
-        """Remove an object, or all below a prefix; a manifest first, so that no copy is seen in part."""
-        keys = [kept.key for kept in self.list(prefix)]
+        """Remove an object, or all below a prefix; a manifest first, so that no copy is seen in part.
+
+        Who removes does not wait for a bucket that is away: what stays is found again.
+        """
+        pages = self._obstore.list(self._impatient, prefix, chunk_size=1000)
+        keys = [meta["path"] for page in pages for meta in page]
         keys.sort(key=lambda key: not key.endswith(f"/{MANIFEST}"))
         for key in keys[:1]:
-            self._obstore.delete(self._store, key)
-        self._obstore.delete(self._store, [*keys[1:], prefix])
+            self._obstore.delete(self._impatient, key)
+        self._obstore.delete(self._impatient, [*keys[1:], prefix])
 
+    @_answering()
     def check(self) -> None:
-        """Write, read and remove an object; raises whatever stands in the way, at once."""
+        """Write, read and remove an object; raises what stands in the way, at once."""
         key = f"check/{secrets.token_hex(8)}"
         self._obstore.put(self._impatient, key, b"written")
         try:
@@ -99,6 +128,7 @@ class Bucket:
         finally:
             self._obstore.delete(self._impatient, key)
 
+    @_answering()
     def put_artifact(self, digest: str, folder: Path, files: Files) -> None:
         """Store an artifact, unless it was stored just now."""
         if any(manifest.at > datetime.now(UTC) - RECENT for manifest in self._manifests(digest)):
@@ -143,6 +173,7 @@ class Bucket:
             if size != entry.bytes:
                 raise broken(digest, name, f"has {size:,} bytes instead of {entry.bytes:,} in the bucket")
 
+    @_answering()
     def _newest(self, digest: str) -> tuple[str, bytes]:
         """The key and the manifest of an artifact's newest copy."""
         manifest = max(self._manifests(digest), key=lambda kept: kept.at, default=None)

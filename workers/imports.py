@@ -35,7 +35,7 @@ def run(job: ActiveJob[ImportModelSpec]) -> Product:
 
     if job.spec.upload.filename.lower().endswith(".onnx"):
         return onnx_imports.run(job)
-    upload = job.store.arrived(job.spec.upload.id)
+    upload = job.store.arrived(job.spec.upload.id, job.spec.upload.sha256)
     with job.staging() as folder:
         job.enter("unpacking")
         unpack(upload, folder / "given")

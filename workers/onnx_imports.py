@@ -21,7 +21,8 @@ def run(job: ActiveJob[ImportModelSpec]) -> Product:
 
     job.enter("checking")
     made = import_onnx(
-        job.store.arrived(job.spec.upload.id), _preprocessing(job.spec.preprocessing or Asked())
+        job.store.arrived(job.spec.upload.id, job.spec.upload.sha256),
+        _preprocessing(job.spec.preprocessing or Asked()),
     )
     origin = provenance.of_import(job)
     with job.staging() as folder:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from core.artifacts import Published, Store
-from core.bucket import Bucket
+from core.bucket import Bucket, StoreUnavailableError
 from core.manifests import MANIFEST, ArtifactBrokenError, ArtifactMissingError
 from core.settings import Settings
 from tests.fixtures.buckets import age
@@ -191,6 +191,27 @@ def test_removing_a_job_removes_no_other(here: Store) -> None:
     here.discard_work("job_1")
     here.discard_work("job_1")
     assert stored(here, "work") == ["work/job_11/training.pt"]
+
+
+def test_an_upload_that_was_changed_on_its_way_is_refused(here: Store, there: Store) -> None:
+    here.upload("upl_1").write_bytes(b"zip")
+    here.share_upload("upl_1")
+    with pytest.raises(ArtifactBrokenError, match="upl_1 has other bytes"):
+        there.arrived("upl_1", sha256(b"zap").hexdigest())
+    assert not there.upload("upl_1").exists()
+    assert there.arrived("upl_1", sha256(b"zip").hexdigest()).exists()
+
+
+def test_a_bucket_that_is_away_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    store = Store(tmp_path, Bucket("s3://away"))
+    store.upload("upl_1").write_bytes(b"zip")
+    store.discard_upload("upl_1")
+    assert not store.upload("upl_1").exists()
+    with pytest.raises(StoreUnavailableError, match="bucket says"):
+        Bucket("s3://away").check()
 
 
 @pytest.mark.parametrize("url", ["bucket", "s3://", "s3:///prefix", "gs://bucket", "s3://bucket//prefix"])

@@ -67,11 +67,11 @@ def _source(job: ActiveJob[DatasetSpec], several: Path) -> tuple[Path, str]:
     """What is to be read, and its name; several uploads as a folder of their names."""
     uploads = job.spec.uploads
     if len(uploads) == 1:
-        return job.store.arrived(uploads[0].id), uploads[0].filename
+        return job.store.arrived(uploads[0].id, uploads[0].sha256), uploads[0].filename
     if uploads:
         several.mkdir()
         for upload in uploads:
-            os.link(job.store.arrived(upload.id), several / upload.filename)
+            os.link(job.store.arrived(upload.id, upload.sha256), several / upload.filename)
         return several, job.spec.name
     if job.spec.uri is None:
         raise InvalidRequestError.at("uri", "The job names neither an upload nor a URI.")
