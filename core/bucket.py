@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from core.errors import ServiceError
 from core.manifests import MANIFEST, Files, broken, decoded, encoded, missing, write
 
@@ -22,6 +24,8 @@ RECENT = timedelta(hours=1)  # an older copy may be collected just now: who publ
 _PART = 8 << 20
 _MAX_PARTS = 10_000  # of an object, by S3's own limit
 _READ = 4 << 20
+
+_log = structlog.get_logger()
 
 
 class StoreUnavailableError(ServiceError):
@@ -38,7 +42,8 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except BaseError as error:
-        raise StoreUnavailableError(f"The bucket says: {str(error).splitlines()[0]}") from error
+        _log.warning("bucket", error=str(error).partition("\n\nDebug source")[0])  # names hosts and keys
+        raise StoreUnavailableError("The bucket does not answer, or refuses; the log says more.") from error
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,8 @@ def _bucket(bucket: Bucket, settings: Settings) -> Finding:
     try:
         bucket.check()
     except Exception as error:  # whatever its library, the network or the credentials say
-        return Finding("bucket", "failure", f"{settings.store_url}: {str(error).splitlines()[0]}")
+        said = str(error.__cause__ or error).splitlines()[0]
+        return Finding("bucket", "failure", f"{settings.store_url}: {said}")
     return Finding("bucket", "ok", f"{settings.store_url} can be written and read")
 
 
