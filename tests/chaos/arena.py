@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psycopg
 
 from app.commands.children import Service as Engine
 from app.commands.leftovers import MARK
+from core.settings import get_settings
 from tests.fixtures.lengths import by_length
 from tests.workers.archives import folders, zipped
 from tests.workers.service import PATIENCE, ROOT, Service, WorkerProcess
@@ -134,6 +136,15 @@ def kill(engine: Engine) -> None:
     assert engine.child is not None
     os.kill(engine.child.pid, signal.SIGKILL)
     engine.start()
+
+
+def terminate_all() -> None:
+    """Have the database cut all connections to it."""
+    with psycopg.connect(get_settings().require_database_url(), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 def processes_of(job_ids: set[str], *, attempt: int | None = None) -> dict[str, list[int]]:

@@ -16,7 +16,7 @@ from core.db.session import transaction
 from core.queue import redis_url
 from core.settings import get_settings
 from g2l.client import Client
-from tests.chaos.arena import POLLED, Arena, kill
+from tests.chaos.arena import POLLED, Arena, kill, terminate_all
 from tests.chaos.conftest import Tell
 from tests.chaos.load import small_jobs, steady
 from tests.chaos.verdict import judge
@@ -118,14 +118,6 @@ def cut_connections(broker: str, times: int) -> None:
 def polled(log: Path) -> list[str]:
     """The lines of a worker's log about jobs that no message had told it of."""
     return [line for line in log.read_text(errors="replace").splitlines() if POLLED in line]
-
-
-def terminate_all() -> None:
-    with psycopg.connect(get_settings().require_database_url(), autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
 
 
 @contextmanager

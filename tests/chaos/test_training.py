@@ -6,14 +6,12 @@ import signal
 import time
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 
 from core.db.resources import Model
 from core.db.session import transaction
 from core.jobs import plans
-from core.settings import get_settings
-from tests.chaos.arena import Arena
+from tests.chaos.arena import Arena, terminate_all
 from tests.chaos.conftest import Tell
 from tests.chaos.training import EPOCHS, mid_epoch, process, told_epochs, training, weights
 from tests.chaos.verdict import judge
@@ -123,11 +121,15 @@ def _frozen(arena: Arena, dataset: str, undisturbed: str) -> str:
     return job_id
 
 
-def test_a_worker_that_is_told_to_leave_hands_its_job_back(
+def test_cut_connections_cost_no_attempt_and_who_is_told_to_leave_hands_back(
     arena: Arena, worker: WorkerProcess, dataset: str, undisturbed: str
 ) -> None:
     job_id = arena.submit("model", training(dataset))
     child = mid_epoch(arena, job_id)
+    told = len(told_epochs(arena, job_id))
+    terminate_all()
+    arena.wait(job_id, lambda job: job.state == "running" and len(told_epochs(arena, job_id)) > told)
+    assert arena.job(job_id).attempt == 1
     assert worker.stop() == 0
     job = arena.job(job_id)
     assert (job.state, job.attempt, job.crashes) == ("queued", 1, 0)
@@ -156,19 +158,4 @@ def test_cancel_mid_epoch_leaves_only_the_checkpoint_and_retry_goes_on_from_it(
     assert weights(arena, job_id) == undisturbed
     assert told_epochs(arena, job_id) == EVERY_EPOCH
     arena.until(lambda: arena.half_made() == [])
-    judge(arena, {job_id: "succeeded"})
-
-
-def test_cut_database_connections_cost_no_attempt(
-    arena: Arena, worker: WorkerProcess, dataset: str, undisturbed: str
-) -> None:
-    job_id = arena.submit("model", training(dataset))
-    mid_epoch(arena, job_id)
-    with psycopg.connect(get_settings().require_database_url(), autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-    assert weights(arena, job_id) == undisturbed
-    assert arena.job(job_id).attempt == 1
     judge(arena, {job_id: "succeeded"})
