@@ -80,8 +80,8 @@ METHOD: Final[dict[str, tuple[str, str]]] = {
     ),
     "dataset-mismatch": (
         "The new items do not fit the dataset",
-        "What `extends` a dataset has its kind, channels (or dimensions) and bits: convert the items, or take "
-        "them in as a dataset of their own.",
+        "What `extends` a dataset has its kind, channels (or dimensions) and bits: convert the items, or "
+        "take them in as a dataset of their own.",
     ),
     "nothing-new": (
         "The dataset has all of these items already",

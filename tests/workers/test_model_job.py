@@ -151,9 +151,9 @@ def test_several_labelings_and_human_labels_are_heads_of_one_classifier(
 def test_a_rate_that_is_far_too_high_fails_the_job_and_says_so(service: Service, dataset: str) -> None:
     job = service.wait(service.submit("model", human(dataset, learning_rate=10)))
     assert job.state == "failed"
-    assert job.error is not None
-    assert job.error["code"] == "training-diverged"
-    assert [error["pointer"] for error in job.error["errors"]] == ["#/learning_rate"]
+    error: dict[str, Any] = dict(job.error or {})
+    assert error["code"] == "training-diverged"
+    assert [one["pointer"] for one in error["errors"]] == ["#/learning_rate"]
 
 
 def test_an_unlabelled_dataset_is_refused_by_name(service: Service) -> None:
