@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,11 +72,13 @@ def decoded(data: bytes, digest: str) -> dict[str, FileEntry]:
 
 
 def write(folder: Path, files: Files) -> None:
-    """Keep a manifest in its artifact's folder."""
-    with (folder / MANIFEST).open("wb") as file:
+    """Keep a manifest in its artifact's folder; whoever reads there meanwhile sees all of it or none."""
+    aside = folder.with_name(f"{folder.name}-{secrets.token_hex(4)}{MANIFEST}")
+    with aside.open("wb") as file:
         file.write(encoded(files))
         file.flush()
         os.fsync(file.fileno())
+    aside.replace(folder / MANIFEST)
 
 
 def check(folder: Path, digest: str) -> None:
@@ -88,7 +91,8 @@ def check(folder: Path, digest: str) -> None:
     try:
         files = decoded((folder / MANIFEST).read_bytes(), digest)
     except FileNotFoundError:
-        raise missing(digest, MANIFEST) from None
+        _adopt(folder, digest)
+        return
     for name, entry in files.items():
         try:
             size = (folder / name).stat().st_size
@@ -96,6 +100,14 @@ def check(folder: Path, digest: str) -> None:
             raise missing(digest, name) from None
         if size != entry.bytes:
             raise broken(digest, name, f"has {size:,} bytes instead of {entry.bytes:,}")
+
+
+def _adopt(folder: Path, digest: str) -> None:
+    """Write the manifest of an artifact that is older than manifests are, if all of it is there."""
+    files = files_of(folder) if folder.is_dir() else {}
+    if digest_of(files) != digest:
+        raise missing(digest, MANIFEST)
+    write(folder, files)
 
 
 def missing(digest: str, name: str) -> ArtifactMissingError:

@@ -218,3 +218,16 @@ def test_a_bucket_that_is_away_holds_nobody_up(tmp_path: Path, monkeypatch: pyte
 def test_a_store_url_names_a_bucket(url: str) -> None:
     with pytest.raises(ValidationError, match="give s3://bucket or s3://bucket/prefix"):
         Settings(store_url=url)
+
+
+def test_an_artifact_without_a_manifest_is_taken_as_it_is_if_it_is_whole(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    published = publish(store, {"a.txt": b"one", "sub/b.txt": b"two"})
+    manifest = store.folder(published.digest) / MANIFEST
+    manifest.unlink()  # as a version before manifests left it
+    assert (store.path(published.digest) / "a.txt").read_bytes() == b"one"
+    assert manifest.exists()
+    manifest.unlink()
+    (store.folder(published.digest) / "a.txt").write_bytes(b"another")
+    with pytest.raises(ArtifactMissingError):
+        store.path(published.digest)
