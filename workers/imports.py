@@ -5,18 +5,18 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from core.db.resources import Model
-from core.ids import new_id
 from core.specs.models import ImportModelSpec
 from g2l.data.limits import Allowance, check_entry_count
 from g2l.data.zips import ZipReader
 from g2l.errors import G2LError
 from workers import cards, onnx_imports, provenance
 from workers.active import ActiveJob
-from workers.products import Made, Product
+from workers.kept_models import keep_folder
+from workers.products import Product
 
 _CHUNK = 1 << 20
 _DEEPEST = 2  # a file at the top, or in the one folder that wraps everything
@@ -41,26 +41,20 @@ def run(job: ActiveJob[ImportModelSpec]) -> Product:
         unpack(upload, folder / "given")
         job.enter("checking")
         found = inspect_import(folder / "given")
-        origin = provenance.of_import(job)
-        _lay_out(job, found, folder / "model", origin)
-        published = job.store.publish(folder / "model")
-    row = Model(
-        id=new_id("mdl"),
-        name=job.spec.name,
-        job_id=job.held.job_id,
-        spec=job.stored_spec,
-        role="imported",
-        arch=found.arch,
-        image_size=max(found.image_size),
-        channels=found.channels,
-        dim=found.dim,
-        n_outputs=len(found.labels),
-        parameters=found.n_parameters,
-        third_party_weights=True,
-        metrics={},
-        artifact=published.digest,
-    )
-    return Product(Made(row, [published]))
+        kept = keep_folder(
+            job,
+            partial(_lay_out, job, found, provenance.of_import(job)),
+            third_party_weights=True,
+            role="imported",
+            arch=found.arch,
+            image_size=max(found.image_size),
+            channels=found.channels,
+            dim=found.dim,
+            n_outputs=len(found.labels),
+            parameters=found.n_parameters,
+            metrics={},
+        )
+    return Product(kept)
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -114,7 +108,7 @@ def _members(archive: Path) -> Iterator[tuple[str, Callable[[int], bytes]]]:
                 yield info.name, data.read
 
 
-def _lay_out(job: ActiveJob[ImportModelSpec], found: Any, folder: Path, origin: dict[str, Any]) -> None:
+def _lay_out(job: ActiveJob[ImportModelSpec], found: Any, origin: dict[str, Any], folder: Path) -> None:
     from g2l.nn.folders import CONFIG, PREPROCESSOR
     from g2l.nn.processors import load_preprocessing, processor_config
 

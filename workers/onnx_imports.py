@@ -1,15 +1,15 @@
 """The import of a user's ONNX network: looked through, tried, and kept as an embedder."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.db.resources import Model
-from core.ids import new_id
 from core.specs.imports import OnnxPreprocessing as Asked
 from core.specs.models import ImportModelSpec
 from workers import cards, provenance
 from workers.active import ActiveJob
-from workers.products import Made, Product
+from workers.kept_models import keep_folder
+from workers.products import Product
 
 if TYPE_CHECKING:
     from g2l.nn.onnx_embedder import OnnxPreprocessing
@@ -25,18 +25,17 @@ def run(job: ActiveJob[ImportModelSpec]) -> Product:
         _preprocessing(job.spec.preprocessing or Asked()),
     )
     origin = provenance.of_import(job)
-    with job.staging() as folder:
-        made.save(folder / "model")
-        (folder / "model" / "README.md").write_text(cards.of_onnx(job, made, origin), encoding="utf-8")
-        (folder / "model" / "provenance.json").write_text(
-            json.dumps(origin, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-        )
-        published = job.store.publish(folder / "model")
-    row = Model(
-        id=new_id("mdl"),
-        name=job.spec.name,
-        job_id=job.held.job_id,
-        spec=job.stored_spec,
+
+    def write(folder: Path) -> None:
+        made.save(folder)
+        (folder / "README.md").write_text(cards.of_onnx(job, made, origin), encoding="utf-8")
+        text = json.dumps(origin, indent=2, sort_keys=True)
+        (folder / "provenance.json").write_text(text + "\n", encoding="utf-8")
+
+    kept = keep_folder(
+        job,
+        write,
+        third_party_weights=True,
         role="embedder",
         arch="onnx",
         image_size=max(made.preprocessing.size),
@@ -44,11 +43,9 @@ def run(job: ActiveJob[ImportModelSpec]) -> Product:
         dim=made.dim,
         n_outputs=0,
         parameters=made.parameters,
-        third_party_weights=True,
         metrics={},
-        artifact=published.digest,
     )
-    return Product(Made(row, [published]))
+    return Product(kept)
 
 
 def _preprocessing(asked: Asked) -> "OnnxPreprocessing":

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.db.resources import Dataset, Model
-from core.ids import new_id
 from core.specs.models import DEFAULT_ARCHITECTURE, SelfSupervisedModelSpec
 from workers import cards, pixels, provenance
 from workers.active import ActiveJob, load
-from workers.products import Made, Product
+from workers.kept_models import keep_network
+from workers.products import Product
 
 if TYPE_CHECKING:
     from g2l.nn.self_supervised import SelfSupervised, SelfSupervisedRecord
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 def run(job: ActiveJob[SelfSupervisedModelSpec]) -> Product:
     """Train a body on a pool and keep it."""
-    from g2l.nn.models import save_model
-
     spec, dataset = job.spec, load(Dataset, job.spec.dataset_id)
     start = None if spec.init_model_id is None else load(Model, spec.init_model_id)
     arch = spec.arch or (DEFAULT_ARCHITECTURE if start is None else start.arch)
@@ -30,32 +28,19 @@ def run(job: ActiveJob[SelfSupervisedModelSpec]) -> Product:
     speeds = [record.images_per_second for record in made.history]
     speed = sum(speeds) / len(speeds)
     origin = provenance.of_training(job, dataset, parent=start)
-    job.enter("saving")
-    with job.staging() as folder:
-        save_model(
-            folder / "model",
-            made.model,
-            labels=(),
-            preprocessing=made.preprocessing,
-            card=cards.of_self_supervised(job, made, dataset, arch=arch, provenance=origin),
-            provenance=origin,
-        )
-        published = job.store.publish(folder / "model")
-    row = Model(
-        id=new_id("mdl"),
-        name=spec.name,
-        job_id=job.held.job_id,
-        spec=job.stored_spec,
+    kept = keep_network(
+        job,
+        made.model,
+        preprocessing=made.preprocessing,
+        labels=(),
+        card=cards.of_self_supervised(job, made, dataset, arch=arch, provenance=origin),
+        provenance=origin,
+        uses=[dataset.id, *([] if start is None else [start.id])],
         role="source",
         arch=arch,
-        image_size=max(made.preprocessing.size),
-        channels=made.preprocessing.channels,
         dim=made.dim,
-        n_outputs=0,
-        parameters=made.model.num_parameters(),
         dataset_id=dataset.id,
         parent_model_id=None if start is None else start.id,
-        third_party_weights=origin["third_party_weights"],
         metrics={
             "source_accuracy": None,
             "history": [dataclasses.asdict(record) for record in made.history],
@@ -64,11 +49,10 @@ def run(job: ActiveJob[SelfSupervisedModelSpec]) -> Product:
             "n_train": made.n_train,
             "n_held_out": 0,
         },
-        artifact=published.digest,
         seconds=seconds,
         images_per_second=speed,
     )
-    return Product(Made(row, [published], [dataset.id, *([] if start is None else [start.id])]))
+    return Product(kept)
 
 
 def _train(

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.db.resources import Dataset, Labeling, Model
-from core.ids import new_id
 from core.specs.models import (
     DEFAULT_ARCHITECTURE,
     HumanLabelModelSpec,
@@ -20,7 +19,8 @@ from core.specs.models import (
 )
 from workers import cards, imports, pixels, provenance, self_supervised, targets
 from workers.active import ActiveJob, load
-from workers.products import Made, Product
+from workers.kept_models import keep_network
+from workers.products import Product
 from workers.targets import Target
 
 if TYPE_CHECKING:
@@ -101,50 +101,34 @@ def _publish(
     seconds: float,
 ) -> Product:
     from g2l.nn.heads import head
-    from g2l.nn.models import save_model
 
     labelings = [aim.labeling for aim in aims if aim.labeling is not None]
     origin = provenance.of_training(job, dataset, labelings=labelings, parent=start)
     arch = job.spec.arch or (DEFAULT_ARCHITECTURE if start is None else start.arch)
     names = targets.output_names(aims)
     metrics = _metrics(made, aims) | {"seconds": seconds}
-    job.enter("saving")
-    with job.staging() as folder:
-        save_model(
-            folder / "model",
-            made.model,
-            labels=names,
-            preprocessing=made.preprocessing,
-            card=cards.of_source(
-                job, made, dataset, arch=arch, aims=aims, start=start, labels=names, provenance=origin
-            ),
-            provenance=origin,
-        )
-        published = job.store.publish(folder / "model")
-    row = Model(
-        id=new_id("mdl"),
-        name=job.spec.name,
-        job_id=job.held.job_id,
-        spec=job.stored_spec,
+    kept = keep_network(
+        job,
+        made.model,
+        preprocessing=made.preprocessing,
+        labels=names,
+        card=cards.of_source(
+            job, made, dataset, arch=arch, aims=aims, start=start, labels=names, provenance=origin
+        ),
+        provenance=origin,
+        uses=[used.id for used in (dataset, *labelings, start) if used is not None],
         role="source",
         arch=arch,
-        image_size=max(made.preprocessing.size),
-        channels=made.preprocessing.channels,
-        n_outputs=len(names),
-        parameters=made.model.num_parameters(),
+        dim=head(made.model).in_features,
         dataset_id=dataset.id,
         labeling_id=labelings[0].id if labelings else None,
         labeling_ids=[labeling.id for labeling in labelings],
         parent_model_id=None if start is None else start.id,
-        third_party_weights=origin["third_party_weights"],
         metrics=metrics,
         seconds=seconds,
         images_per_second=metrics["images_per_second"],
-        artifact=published.digest,
-        dim=head(made.model).in_features,
     )
-    uses = [used.id for used in (dataset, *labelings, start) if used is not None]
-    return Product(Made(row, [published], uses))
+    return Product(kept)
 
 
 def _metrics(made: "Pretrained", aims: Sequence[Target]) -> dict[str, Any]:

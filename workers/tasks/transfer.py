@@ -17,6 +17,7 @@ from g2l.data.splits import budget_indices
 from workers import cards, pixels, provenance
 from workers.active import ActiveJob, load
 from workers.evidence import Evidence, evidence
+from workers.kept_models import keep_network
 from workers.products import Made, Product
 
 if TYPE_CHECKING:
@@ -96,38 +97,24 @@ def _base_model(
     train: pixels.Indices,
 ) -> Made:
     from g2l.nn.heads import head
-    from g2l.nn.models import save_model
 
     origin = provenance.of_training(job, target, parent=source, used=_used(pack, train))
     arch = source.arch if source is not None else job.spec.arch or DEFAULT_ARCHITECTURE
-    job.enter("saving")
-    with job.staging() as folder:
-        save_model(
-            folder / "model",
-            result.model,
-            labels=pack.classes,
-            preprocessing=result.preprocessing,
-            card=cards.of_base(
-                job, result, source, target=target, arch=arch, labels=pack.classes, provenance=origin
-            ),
-            provenance=origin,
-        )
-        published = job.store.publish(folder / "model")
-    row = Model(
-        id=new_id("mdl"),
-        name=job.spec.name,
-        job_id=job.held.job_id,
-        spec=job.stored_spec,
+    return keep_network(
+        job,
+        result.model,
+        preprocessing=result.preprocessing,
+        labels=pack.classes,
+        card=cards.of_base(
+            job, result, source, target=target, arch=arch, labels=pack.classes, provenance=origin
+        ),
+        provenance=origin,
+        uses=[target.id, *([source.id] if source else [])],
         role="base",
         arch=arch,
-        image_size=max(result.preprocessing.size),
-        channels=result.preprocessing.channels,
         dim=head(result.model).in_features,
-        n_outputs=len(pack.classes),
-        parameters=result.model.num_parameters(),
         dataset_id=target.id,
         parent_model_id=None if source is None else source.id,
-        third_party_weights=origin["third_party_weights"],
         metrics={
             "accuracy": result.evaluation.accuracy.value,
             "history": [dataclasses.asdict(record) for record in result.learning_curve],
@@ -138,9 +125,7 @@ def _base_model(
         },
         seconds=result.seconds,
         images_per_second=result.images_per_second,
-        artifact=published.digest,
     )
-    return Made(row, [published], [target.id, *([source.id] if source else [])])
 
 
 def _used(pack: Pack, train: pixels.Indices) -> dict[str, Any]:
