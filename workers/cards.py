@@ -98,6 +98,31 @@ def of_self_supervised(
     )
 
 
+def of_distilled(
+    job: ActiveJob[Any],
+    made: "Pretrained",
+    dataset: Dataset,
+    *,
+    arch: str,
+    embedder_id: str,
+    provenance: Mapping[str, Any],
+) -> str:
+    """The card of a source model that was trained on responses."""
+    from g2l.nn.cards import model_card
+
+    found = "held-out images that are nearest to their own response, of a batch"
+    return model_card(
+        job.spec.name or "source model",
+        arch=arch,
+        labels=(),
+        preprocessing=made.preprocessing,
+        summary=f"Trained on {made.n_train} images of the dataset {dataset.name!r} to give the responses of "
+        f"the embedder {embedder_id} through a linear head, which was dropped.",
+        provenance=provenance,
+        results={} if made.accuracy is None else {found: made.accuracy},
+    )
+
+
 def of_onnx(job: ActiveJob[Any], made: "OnnxEmbedder", provenance: Mapping[str, Any]) -> str:
     """The card of an imported ONNX network."""
     from g2l.nn.cards import onnx_card

@@ -17,6 +17,8 @@ def of_training(
     *,
     labelings: Sequence[Labeling] = (),
     parent: Model | None = None,
+    embedder_id: str | None = None,
+    third_party: bool = False,
     used: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The provenance of a model that a job has trained.
@@ -26,11 +28,13 @@ def of_training(
         dataset: the images.
         labelings: of the pseudo-labels that were targets, in the order of their heads.
         parent: the model whose weights were the start; None for random ones.
+        embedder_id: whose responses were the targets.
+        third_party: whether others' weights are in that embedder, which may not be written down yet.
         used: more about what was trained on, such as the items of a label budget.
     """
     origins = [_of_labeling(labeling) for labeling in labelings]
-    first = origins[0] if origins else {"labeling": None, "anchor_set": None, "embedder_id": None}
-    third_party = parent is not None and parent.third_party_weights
+    first = origins[0] if origins else {"labeling": None, "anchor_set": None, "embedder_id": embedder_id}
+    third_party = third_party or (parent is not None and parent.third_party_weights)
     third_party = third_party or any(is_third_party(labeling.embedder_id) for labeling in labelings)
     return {
         "format": FORMAT,

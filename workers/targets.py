@@ -64,7 +64,9 @@ def output_names(targets: Sequence[Target]) -> list[str]:
     ]
 
 
-def objective_of(targets: Sequence[Target], items: pixels.Indices, heads: "Heads") -> "Objective":
+def objective_of(
+    targets: Sequence[Target], items: pixels.Indices, heads: "Heads", *, smoothing: float
+) -> "Objective":
     """The objective on some items of the dataset."""
     from g2l.nn.objectives import joint, objective
 
@@ -74,6 +76,7 @@ def objective_of(targets: Sequence[Target], items: pixels.Indices, heads: "Heads
                 target.values[items],
                 heads="flat" if target.labeling is None else heads,
                 n_classes=target.n_classes,
+                smoothing=smoothing,
             )
             for target in targets
         ]

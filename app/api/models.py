@@ -23,6 +23,7 @@ from core.db.resources import Artifact, Model
 from core.errors import NotFoundError
 from core.settings import get_settings
 from core.specs.models import (
+    DistillationModelSpec,
     HumanLabelModelSpec,
     PseudoLabelModelSpec,
     SelfSupervisedModelSpec,
@@ -35,6 +36,7 @@ JSON_BODY: TypeAdapter[TrainSpec | ImportRequest] = TypeAdapter(
         Annotated[PseudoLabelModelSpec, Tag("pseudo-labels")]
         | Annotated[HumanLabelModelSpec, Tag("human-labels")]
         | Annotated[SelfSupervisedModelSpec, Tag("self-supervised")]
+        | Annotated[DistillationModelSpec, Tag("distillation")]
         | Annotated[ImportRequest, Tag("import")],
         Discriminator(objective_of),
     ]

@@ -3,7 +3,8 @@
 from sqlalchemy.orm import Session
 
 from app.checks.class_rules import with_rule_of
-from app.checks.compatibility import embedder_mismatch, located_parts, require_embeddable
+from app.checks.compatibility import embedder_mismatch
+from app.checks.embedders import check_embedder
 from app.checks.inputs import Inputs, load, locked
 from core.db.resources import Dataset, Embedder, Model
 from core.specs.labelings import GeometryLabelingSpec, KMeansLabelingSpec, ShuffledLabelingSpec
@@ -71,11 +72,4 @@ def _check_k_means(inputs: Inputs, spec: KMeansLabelingSpec) -> None:
             "n_classes",
             f"{dataset.id} has {dataset.n_items:,} items, and n_classes may not be larger.",
         )
-    unfit = [where for where, part in located_parts("embedder", spec.embedder) if part == "anchor-network"]
-    for where in unfit:
-        inputs.refuse(
-            where,
-            "anchor-network needs anchors to be trained on; give the `emb_…` of an anchor set, or another.",
-        )
-    if not unfit:
-        require_embeddable(inputs, "embedder", spec.embedder, datasets=[dataset])
+    check_embedder(inputs, spec.embedder, dataset)

@@ -6,19 +6,22 @@ from sqlalchemy.orm import Session
 
 from app import downloads, labels, tables
 from app.checks.compatibility import require_images
+from app.checks.embedders import check_embedder
 from app.checks.inputs import Inputs, load, locked
 from app.checks.starts import check_start, with_start
 from core.db.resources import Dataset, Labeling
 from core.specs.models import (
-    ClassifierOptions,
+    DistillationModelSpec,
     HeadOptions,
+    HeldOutOptions,
     HumanLabelModelSpec,
     PseudoLabelModelSpec,
     SelfSupervisedModelSpec,
     TargetKind,
 )
 
-TrainSpec = PseudoLabelModelSpec | HumanLabelModelSpec | SelfSupervisedModelSpec
+OnDataset = HumanLabelModelSpec | SelfSupervisedModelSpec | DistillationModelSpec
+TrainSpec = PseudoLabelModelSpec | OnDataset
 
 
 def understood(db: Session, spec: TrainSpec) -> TrainSpec:
@@ -29,26 +32,32 @@ def understood(db: Session, spec: TrainSpec) -> TrainSpec:
     """
     spec = with_start(db, spec)
     inputs = load(db, spec)
-    if isinstance(spec, ClassifierOptions):
+    if isinstance(spec, HeldOutOptions):
         check_validation(inputs, "", spec)
-    if isinstance(spec, HumanLabelModelSpec | SelfSupervisedModelSpec):
-        dataset = inputs.dataset(spec.dataset_id)
-        check_start(inputs, "", spec, dataset=dataset)
-        if require_images(inputs, "dataset_id", dataset) and isinstance(spec, HumanLabelModelSpec):
-            require_classes(inputs, "dataset_id", dataset, smallest=1)
+    if isinstance(spec, OnDataset):
+        _check_on_dataset(inputs, spec)
     else:
         spec = _on_labelings(db, inputs, spec)
     inputs.finish()
     return spec
 
 
-def check_validation(inputs: Inputs, prefix: str, options: ClassifierOptions) -> None:
+def check_validation(inputs: Inputs, prefix: str, options: HeldOutOptions) -> None:
     """Patience needs something to look at; `prefix` says where the options stand, such as ``model/``."""
     if options.patience is not None and options.validation_share == 0:
         inputs.refuse(
             f"{prefix}patience",
             "With a validation_share of 0 nothing is held out that could be looked at; raise it, or leave "
             "patience out.",
+        )
+
+
+def check_smoothing(inputs: Inputs, prefix: str, options: HeadOptions, kinds: Sequence[TargetKind]) -> None:
+    """Smoothing needs something hard to smooth."""
+    if options.label_smoothing and "hard" not in kinds and not options.human_labels:
+        inputs.refuse(
+            f"{prefix}label_smoothing",
+            "Soft targets stay as they are; leave it out, or train on hard ones or human labels.",
         )
 
 
@@ -72,6 +81,17 @@ def require_classes(inputs: Inputs, where: str, dataset: Dataset, *, smallest: i
                 f"Of {dataset.id}, {', '.join(map(ascii, small[:5]))} has one image, which cannot both train "
                 "and test; add images, or leave the class out.",
             )
+
+
+def _check_on_dataset(inputs: Inputs, spec: OnDataset) -> None:
+    dataset = inputs.dataset(spec.dataset_id)
+    check_start(inputs, "", spec, dataset=dataset)
+    if not require_images(inputs, "dataset_id", dataset):
+        return
+    if isinstance(spec, HumanLabelModelSpec):
+        require_classes(inputs, "dataset_id", dataset, smallest=1)
+    elif isinstance(spec, DistillationModelSpec):
+        check_embedder(inputs, spec.embedder, dataset)
 
 
 def _on_labelings(db: Session, inputs: Inputs, spec: PseudoLabelModelSpec) -> PseudoLabelModelSpec:
@@ -107,4 +127,5 @@ def _with_targets(
             inputs.refuse(where, f"{row.id} keeps no soft targets; take targets = hard.")
         if kind == "hard" and row.n_classes < 2:
             inputs.refuse(place, f"All labels of {row.id} are the same; there is nothing to learn.")
+    check_smoothing(inputs, "", spec, spec.target_kinds)
     return spec

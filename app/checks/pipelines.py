@@ -6,7 +6,7 @@ from app.checks.anchor_sets import check_discovery, check_embedding, check_given
 from app.checks.compatibility import channel_mismatch, require_images
 from app.checks.inputs import Inputs, is_id, load
 from app.checks.labelings import check_anchor_space, check_length
-from app.checks.models import check_human_head, check_validation
+from app.checks.models import check_human_head, check_smoothing, check_validation
 from app.checks.starts import check_start, with_start
 from app.checks.transfers import check_target
 from core.db.resources import Dataset
@@ -46,6 +46,7 @@ def check_pipeline(db: Session, spec: PipelineSpec) -> None:
         check_start(inputs, "model/", spec.model, dataset=pool)
         check_validation(inputs, "model/", spec.model)
         check_human_head(inputs, "model/", spec.model, dataset=pool)
+        check_smoothing(inputs, "model/", spec.model, [spec.model.targets])
         if spec.transfer is not None:
             target = inputs.dataset(spec.transfer.dataset_id)
             check_target(inputs, "transfer/dataset_id", target)

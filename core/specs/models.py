@@ -8,6 +8,7 @@ from core.specs.base import (
     Augmentation,
     Balance,
     BatchSize,
+    EmbedderChoice,
     Epochs,
     ImageSize,
     LearningRate,
@@ -49,19 +50,27 @@ class TrainingOptions(Spec):
         return value
 
 
-class ClassifierOptions(TrainingOptions):
-    """The same for training towards classes, some of whose images are held out."""
+class HeldOutOptions(TrainingOptions):
+    """The same where some images are held out."""
 
-    balance: Balance = Field(
-        "none",
-        description="sampling draws every class equally often; loss weighs each inversely to its size",
-    )
     validation_share: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.1, description="of the images, held out: at most 5,000, none of fewer than 20; groups stay together"
     )
     patience: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         None,
         description="epochs without a better held-out loss until training stops and goes back to the best",
+    )
+
+
+class ClassifierOptions(HeldOutOptions):
+    """The same for training towards classes."""
+
+    balance: Balance = Field(
+        "none",
+        description="sampling draws every class equally often; loss weighs each inversely to its size",
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of every hard target that is spread evenly over all classes"
     )
 
 
@@ -129,6 +138,16 @@ class SelfSupervisedModelSpec(TrainingOptions):
     augmentation: Augmentation = Field("crop", description="how views are moved beside cropping")
 
 
+class DistillationModelSpec(HeldOutOptions):
+    """A source model trained on an embedder's responses to the pool: a body without classifier."""
+
+    objective: Literal["distillation"]
+    dataset_id: str
+    embedder: EmbedderChoice = Field(
+        description="a built-in's name, or the id of a model or fitted embedder; or several"
+    )
+
+
 class ImportModelSpec(Spec):
     """A model folder or an ONNX network that the user has."""
 
@@ -149,9 +168,14 @@ ModelSpec = Annotated[
     Annotated[PseudoLabelModelSpec, Tag("pseudo-labels")]
     | Annotated[HumanLabelModelSpec, Tag("human-labels")]
     | Annotated[SelfSupervisedModelSpec, Tag("self-supervised")]
+    | Annotated[DistillationModelSpec, Tag("distillation")]
     | Annotated[ImportModelSpec, Tag("import")],
     Discriminator(objective_of),
 ]
 MODEL_SPEC: TypeAdapter[
-    PseudoLabelModelSpec | HumanLabelModelSpec | SelfSupervisedModelSpec | ImportModelSpec
+    PseudoLabelModelSpec
+    | HumanLabelModelSpec
+    | SelfSupervisedModelSpec
+    | DistillationModelSpec
+    | ImportModelSpec
 ] = TypeAdapter(ModelSpec)

@@ -115,6 +115,14 @@ Balance = Annotated[
         "--balance", help="For classes of unequal size: none, sampling or loss.", rich_help_panel=_MODEL
     ),
 ]
+LabelSmoothing = Annotated[
+    float | None,
+    typer.Option(
+        "--label-smoothing",
+        help="Share of every hard target that is spread over all classes.",
+        rich_help_panel=_MODEL,
+    ),
+]
 ValidationShare = Annotated[
     float | None,
     typer.Option(

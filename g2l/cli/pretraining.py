@@ -16,12 +16,14 @@ from g2l.cli.options import (
     HumanLabels,
     ImageSize,
     Init,
+    LabelSmoothing,
     LearningRate,
     Name,
     Patience,
     Seed,
     Targets,
     ValidationShare,
+    chosen,
     given,
 )
 from g2l.cli.session import Session, Wait, command
@@ -47,10 +49,15 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
     objective: Annotated[
         str | None,
         typer.Option(
-            help="What a dataset is trained for: human-labels (its own; the default) or self-supervised."
+            help="What a dataset is trained for: human-labels (its own; the default), self-supervised or "
+            "distillation."
         ),
     ] = None,
     method: Annotated[str | None, typer.Option(help="Of self-supervised training: simclr or vicreg.")] = None,
+    embedders: Annotated[
+        list[str] | None,
+        typer.Option("--embedder", help="Of distillation: what is learnt from; repeat it for several."),
+    ] = None,
     arch: Arch = None,
     init: Init = None,
     epochs: Epochs = None,
@@ -58,6 +65,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
     balance: Balance = None,
+    label_smoothing: LabelSmoothing = None,
     augmentation: Augmentation = None,
     heads: Heads = None,
     targets: Targets = None,
@@ -79,6 +87,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
     fields = given(
         name=name,
         method=method,
+        embedder=chosen(embedders),
         arch=arch,
         init_model_id=init,
         epochs=epochs,
@@ -86,6 +95,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
         batch_size=batch_size,
         learning_rate=learning_rate,
         balance=balance,
+        label_smoothing=label_smoothing,
         validation_share=validation_share,
         patience=patience,
         augmentation=augmentation,

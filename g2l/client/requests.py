@@ -128,7 +128,6 @@ class TransferSpec(TypedDict, total=False):
     """A transfer job; `model_id` None trains `arch` from scratch.
 
     Attributes:
-        label_budget: labelled images a class; None: all.
         epochs: passes over the images; by default 30.
         method: by default fine-tune.
         image_size: None: the model's own, or 32 from scratch.
@@ -137,13 +136,12 @@ class TransferSpec(TypedDict, total=False):
         balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
             none.
         augmentation: how training images are moved by chance; by default crop.
+        label_budget: labelled images a class; None: all.
         seed: of all that is random; by default 0.
         arch: None: the model's own, or the default from scratch.
     """
 
     dataset_id: Required[str]
-    name: str | None
-    label_budget: int | None
     epochs: int
     method: Literal["fine-tune", "linear-probe"]
     image_size: int | None
@@ -151,6 +149,8 @@ class TransferSpec(TypedDict, total=False):
     learning_rate: float | None
     balance: Literal["none", "sampling", "loss"]
     augmentation: Literal["crop", "crop-flip", "affine"]
+    name: str | None
+    label_budget: int | None
     seed: int
     model_id: str | None
     arch: (
@@ -236,11 +236,12 @@ class PseudoLabelOptions(TypedDict, total=False):
         learning_rate: the highest of its schedule; by default 0.004.
         augmentation: how training images are moved by chance; by default crop.
         seed: of all that is random; by default 0.
-        balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
-            none.
         validation_share: of the images, held out: at most 5,000, none of fewer than 20; groups stay together;
             by default 0.1.
         patience: epochs without a better held-out loss until training stops and goes back to the best.
+        balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
+            none.
+        label_smoothing: share of every hard target that is spread evenly over all classes; by default 0.0.
         heads: by default flat.
         human_labels: one more head, on the dataset's own labels; by default False.
         targets: by default soft.
@@ -257,19 +258,19 @@ class PseudoLabelOptions(TypedDict, total=False):
     learning_rate: float
     augmentation: Literal["crop", "crop-flip", "affine"]
     seed: int
-    balance: Literal["none", "sampling", "loss"]
     validation_share: float
     patience: int | None
+    balance: Literal["none", "sampling", "loss"]
+    label_smoothing: float
     heads: Literal["flat", "positions"]
     human_labels: bool
     targets: Literal["hard", "soft"]
 
 
 class TransferOptions(TypedDict, total=False):
-    """A fine-tuning recipe; the same for every source that is compared.
+    """The same on a target, under a label budget.
 
     Attributes:
-        label_budget: labelled images a class; None: all.
         epochs: passes over the images; by default 30.
         method: by default fine-tune.
         image_size: None: the model's own, or 32 from scratch.
@@ -278,12 +279,11 @@ class TransferOptions(TypedDict, total=False):
         balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
             none.
         augmentation: how training images are moved by chance; by default crop.
+        label_budget: labelled images a class; None: all.
         seed: of all that is random; by default 0.
     """
 
     dataset_id: Required[str]
-    name: str | None
-    label_budget: int | None
     epochs: int
     method: Literal["fine-tune", "linear-probe"]
     image_size: int | None
@@ -291,6 +291,8 @@ class TransferOptions(TypedDict, total=False):
     learning_rate: float | None
     balance: Literal["none", "sampling", "loss"]
     augmentation: Literal["crop", "crop-flip", "affine"]
+    name: str | None
+    label_budget: int | None
     seed: int
 
 
@@ -328,22 +330,24 @@ class TrainModelSpec(TypedDict, total=False):
         arch: None: that of an imported model which is trained on; by default resnet-tiny.
         init_model_id: a model whose body is trained on, under a new head; None: random weights.
         epochs: passes over the images; by default 6 (pseudo-labels) or 6 (human-labels) or 20
-            (self-supervised).
+            (self-supervised) or 6 (distillation).
         image_size: pixels along a side; by default 32.
         batch_size: images in a step; by default 128.
         learning_rate: the highest of its schedule; by default 0.004 (pseudo-labels) or 0.004 (human-labels)
-            or 0.002 (self-supervised).
+            or 0.002 (self-supervised) or 0.004 (distillation).
         augmentation: how training images are moved by chance; by default crop.
         seed: of all that is random; by default 0.
-        balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
-            none.
         validation_share: of the images, held out: at most 5,000, none of fewer than 20; groups stay together;
             by default 0.1.
         patience: epochs without a better held-out loss until training stops and goes back to the best.
+        balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
+            none.
+        label_smoothing: share of every hard target that is spread evenly over all classes; by default 0.0.
         heads: by default flat.
         human_labels: one more head, on the dataset's own labels; by default False.
         targets: of all labelings, or of each in order; by default soft.
         method: what two views of an image are trained towards; by default simclr.
+        embedder: a built-in's name, or the id of a model or fitted embedder; or several.
     """
 
     name: str | None
@@ -357,14 +361,16 @@ class TrainModelSpec(TypedDict, total=False):
     learning_rate: float
     augmentation: Literal["crop", "crop-flip", "affine"]
     seed: int
-    balance: Literal["none", "sampling", "loss"]
     validation_share: float
     patience: int | None
+    balance: Literal["none", "sampling", "loss"]
+    label_smoothing: float
     heads: Literal["flat", "positions"]
     human_labels: bool
-    objective: Literal["pseudo-labels", "human-labels", "self-supervised"]
+    objective: Literal["pseudo-labels", "human-labels", "self-supervised", "distillation"]
     labeling_id: str | None
     labeling_ids: list[str] | None
     targets: Literal["hard", "soft"] | list[Literal["hard", "soft"]]
     dataset_id: str
     method: Literal["simclr", "vicreg"]
+    embedder: str | list[str]

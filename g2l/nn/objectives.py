@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,49 @@ class TargetError(G2LError):
     title: ClassVar[str] = "The training targets cannot be used"
 
 
+class AnyHead(Protocol):
+    """Targets of N images for outputs of the classifier that stand side by side."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    @property
+    def n_positions(self) -> int:
+        """Parts that its outputs are cut into."""
+
+    @property
+    def n_classes(self) -> int:
+        """Outputs of each."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Its part of the classifier's width."""
+
+    @property
+    def guessing(self) -> float:
+        """The loss of knowing nothing."""
+
+    def measured(self, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Summed loss, positions that are right, positions with a target.
+
+        Args:
+            logits: (B, n_outputs).
+            rows: (B,) int64 indices of the images among the N, on the CPU.
+        """
+
+    def usable(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether an image has a target at a position at least."""
+
+    def groups(self) -> npt.NDArray[np.int64]:
+        """(N,) what balanced sampling balances."""
+
+    def weighted(self, rows: npt.NDArray[np.int64]) -> "AnyHead":
+        """The same with weights inverse to how often an outcome is expected among some images."""
+
+    def digested(self) -> npt.NDArray[Any]:
+        """What two trainings must agree on to be the same one."""
+
+
 @dataclass(frozen=True)
 class Head:
     """Targets of N images for P softmaxes over K outcomes each, out of P * K outputs of the classifier.
@@ -35,17 +78,27 @@ class Head:
         n_positions: P; 1 for a flat head.
         n_classes: K.
         weights: (P, K) float32 that an outcome's loss is multiplied by; None: all alike.
+        smoothing: share of every hard target that is spread evenly over all K outcomes.
     """
 
     values: Tensor
     n_positions: int
     n_classes: int
     weights: Tensor | None = None
+    smoothing: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.values)
 
     @property
     def n_outputs(self) -> int:
         """Its part of the classifier's width."""
         return self.n_positions * self.n_classes
+
+    @property
+    def guessing(self) -> float:
+        """Cross-entropy of guessing evenly in nats, 1 at least."""
+        return max(1.0, float(np.log(self.n_classes)))
 
     def measured(self, logits: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Summed cross-entropy in nats, positions with the likeliest outcome right, positions with a target.
@@ -63,6 +116,9 @@ class Head:
             losses = -log_p.gather(2, picked)[:, :, 0]
             if weights is not None:
                 losses = losses * weights.gather(2, picked)[:, :, 0]
+            if self.smoothing:
+                evenly = -(log_p if weights is None else weights * log_p).mean(dim=2)
+                losses = (1 - self.smoothing) * losses + self.smoothing * evenly
         else:
             best = wanted.argmax(dim=2)
             losses = -(wanted * log_p if weights is None else weights * wanted * log_p).sum(dim=2)
@@ -105,6 +161,11 @@ class Head:
         scale = counts.sum(dim=1, keepdim=True) / total.clamp_min(torch.finfo(torch.float64).tiny)
         return replace(self, weights=(weights * scale).float())
 
+    def digested(self) -> npt.NDArray[Any]:
+        """The targets."""
+        values: npt.NDArray[Any] = self.values.numpy()
+        return values
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -146,10 +207,10 @@ class Objective:
         heads: of the same N images.
     """
 
-    heads: tuple[Head, ...]
+    heads: tuple[AnyHead, ...]
 
     def __len__(self) -> int:
-        return len(self.heads[0].values)
+        return len(self.heads[0])
 
     @property
     def n_outputs(self) -> int:
@@ -202,7 +263,9 @@ def joint(objectives: Sequence[Objective]) -> Objective:
     return Objective(tuple(head for each in objectives for head in each.heads))
 
 
-def objective(targets: Targets, *, heads: Heads = "flat", n_classes: int | None = None) -> Objective:
+def objective(
+    targets: Targets, *, heads: Heads = "flat", n_classes: int | None = None, smoothing: float = 0.0
+) -> Objective:
     """The objective that targets of any allowed form stand for.
 
     Args:
@@ -211,6 +274,8 @@ def objective(targets: Targets, *, heads: Heads = "flat", n_classes: int | None 
             A flat head on (N, L, K) takes the mean of the L distributions.
         heads: one softmax in all, or one a position.
         n_classes: outcomes of hard targets; the largest id + 1 if None.
+        smoothing: of hard targets, 0 to below 1: the share that is spread evenly over all outcomes
+            (C. Szegedy and others, arXiv 1512.00567).
 
     Returns:
         the objective; distributions are scaled to sum 1.
@@ -226,10 +291,10 @@ def objective(targets: Targets, *, heads: Heads = "flat", n_classes: int | None 
             'distributions (N, K) or (N, L, K), or, for heads="positions", ids (N, L)',
             field="targets",
         )
-    return _soft(targets, heads) if soft else _hard(targets, n_classes)
+    return _soft(targets, heads) if soft else _hard(targets, n_classes, smoothing)
 
 
-def _hard(targets: Targets, n_classes: int | None) -> Objective:
+def _hard(targets: Targets, n_classes: int | None, smoothing: float) -> Objective:
     if not np.issubdtype(targets.dtype, np.integer):
         raise TargetError(f"got targets of type {targets.dtype}; give whole numbers", field="targets")
     classes = n_classes if n_classes is not None else max(1, int(targets.max()) + 1)
@@ -240,7 +305,7 @@ def _hard(targets: Targets, n_classes: int | None) -> Objective:
             field="targets",
         )
     values = torch.from_numpy(targets.reshape(len(targets), -1).astype(np.int64))
-    return Objective((Head(values, n_positions=values.shape[1], n_classes=classes),))
+    return Objective((Head(values, values.shape[1], classes, smoothing=smoothing),))
 
 
 def _soft(targets: Targets, heads: Heads) -> Objective:

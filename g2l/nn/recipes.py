@@ -95,11 +95,11 @@ def epoch_order(task: Task, recipe: Recipe, epoch: int) -> Indices:
 def training_digest(model: PreTrainedModel, task: Task, recipe: Recipe) -> str:
     """What a checkpoint must agree on: settings, first weights, split, targets, and the images by sample."""
     digest = hashlib.sha256()
-    heads = [[head.n_positions, head.n_classes] for head in task.objective.heads]
+    heads = [[type(head).__name__, head.n_positions, head.n_classes] for head in task.objective.heads]
     settings = [asdict(recipe), asdict(task.preprocessing), heads, list(task.images.shape)]
     digest.update(json.dumps([settings, str(task.images.dtype), model.config.model_type]).encode())
     weights = [value.cpu().numpy() for value in model.state_dict().values()]
-    targets = [head.values.numpy() for head in task.objective.heads]
+    targets = [head.digested() for head in task.objective.heads]
     some_images = task.images[:: len(task.images) // 16 + 1]
     for part in (task.train, task.held_out, *targets, some_images, *weights):
         digest.update(np.ascontiguousarray(part).tobytes())

@@ -181,7 +181,7 @@ class _Run:
             raise self._diverged(f"{what} is not finite")
 
     def _require_low(self, loss: float) -> None:
-        guessing = float(np.mean([max(1.0, np.log(head.n_classes)) for head in self._objective.heads]))
+        guessing = float(np.mean([head.guessing for head in self._objective.heads]))
         if loss > DIVERGED * guessing:
             raise self._diverged(f"the loss is {loss:.3g}, where guessing evenly has {guessing:.3g},")
 

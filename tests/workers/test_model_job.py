@@ -9,11 +9,17 @@ from safetensors.numpy import load_file
 from sqlalchemy import select
 from transformers import AutoModelForImageClassification
 
-from core.db.resources import Artifact, Model, Use
+from core.db.resources import Artifact, Embedder, Model, Use
 from core.db.session import transaction
 from core.manifests import MANIFEST
-from core.specs.labelings import KMeansLabelingSpec
-from core.specs.models import HumanLabelModelSpec, ImportModelSpec, PseudoLabelModelSpec
+from core.specs.anchor_sets import AnchorSetSpec, DiscoverSpec
+from core.specs.labelings import GeometryLabelingSpec, KMeansLabelingSpec
+from core.specs.models import (
+    DistillationModelSpec,
+    HumanLabelModelSpec,
+    ImportModelSpec,
+    PseudoLabelModelSpec,
+)
 from tests.workers.archives import folders, submit_dataset, upload, zipped
 from tests.workers.service import Service
 
@@ -200,6 +206,43 @@ def test_what_is_trained_on_an_import_is_of_third_parties_too(
     spec = human(dataset, init_model_id=start, arch=None, epochs=1)
     more = service.row(Model, service.succeeded(service.submit("model", spec)))
     assert (more.arch, more.third_party_weights, more.image_size) == ("resnet", True, 16)
+    anchors = AnchorSetSpec(embedder=start, discover=DiscoverSpec(dataset_id=dataset, k=3))
+    anchor_set = service.succeeded(service.submit("anchor-set", anchors))
+    labels = GeometryLabelingSpec(dataset_id=dataset, anchor_set_id=anchor_set, length=1)
+    labeling = service.succeeded(service.submit("labeling", labels))
+    pseudo = PseudoLabelModelSpec(labeling_id=labeling, init_model_id=model.id, epochs=1, image_size=16)
+    for source in (pseudo, distillation(dataset, start), distillation(dataset, [start, "patch-kmeans"])):
+        row = service.row(Model, service.succeeded(service.submit("model", source)))
+        assert row.third_party_weights, source
+
+
+def distillation(dataset: str, embedder: str | list[str], **fields: Any) -> DistillationModelSpec:
+    options = {"epochs": 1, "image_size": 16, "batch_size": 16} | fields
+    return DistillationModelSpec(objective="distillation", dataset_id=dataset, embedder=embedder, **options)
+
+
+def test_a_source_is_distilled_from_an_embedder_and_trained_on(service: Service, dataset: str) -> None:
+    job_id = service.submit("model", distillation(dataset, "patch-kmeans", epochs=3, patience=2))
+    row = service.row(Model, service.succeeded(job_id))
+    assert (row.role, row.n_outputs, row.third_party_weights) == ("source", 0, False)
+    assert row.metrics["n_held_out"] == 6
+    assert len([data for type_, data in service.events(job_id) if type_ == "metric"]) == 3
+    folder = service.store.path(row.artifact)
+    origin = json.loads((folder / "provenance.json").read_text())
+    embedder = service.row(Embedder, origin["embedder_id"])
+    assert embedder.kind == "patch-kmeans"
+    assert embedder.id in (folder / "README.md").read_text()
+    with transaction() as session:
+        used = set(session.scalars(select(Use.used_id).where(Use.user_id == row.id)))
+    assert used == {dataset, embedder.id}
+    gently = human(dataset, init_model_id=row.id, epochs=1, learning_rate=1e-9, label_smoothing=0.1)
+    more = service.row(Model, service.succeeded(service.submit("model", gently)))
+    assert more.parent_model_id == row.id
+    before, after = (
+        load_file(service.store.path(each.artifact) / "model.safetensors") for each in (row, more)
+    )
+    filters = [name for name in before if before[name].ndim == 4]
+    assert all(np.allclose(before[name], after[f"resnet.{name}"], atol=1e-6) for name in filters)
 
 
 def test_pickled_weights_are_refused(service: Service, model: Model) -> None:

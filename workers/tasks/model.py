@@ -3,23 +3,21 @@
 import dataclasses
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from core.db.resources import Dataset, Labeling, Model
 from core.specs.models import (
     DEFAULT_ARCHITECTURE,
+    DistillationModelSpec,
     HumanLabelModelSpec,
     ImportModelSpec,
     PseudoLabelModelSpec,
     SelfSupervisedModelSpec,
 )
-from workers import cards, imports, pixels, provenance, self_supervised, targets
+from workers import cards, distillation, imports, provenance, self_supervised, targets
 from workers.active import ActiveJob, load
 from workers.kept_models import keep_network
+from workers.pretraining import images_per_second, pretrained
 from workers.products import Product
 from workers.targets import Target
 
@@ -30,11 +28,13 @@ TrainSpec = PseudoLabelModelSpec | HumanLabelModelSpec
 
 
 def run(job: ActiveJob[Any]) -> Product:
-    """Train on pseudo-labels, human labels or none, or take in an import."""
+    """Train on pseudo-labels, human labels, responses or none, or take in an import."""
     if isinstance(job.spec, ImportModelSpec):
         return imports.run(job)
     if isinstance(job.spec, SelfSupervisedModelSpec):
         return self_supervised.run(job)
+    if isinstance(job.spec, DistillationModelSpec):
+        return distillation.run(job)
     return _train(job)
 
 
@@ -47,48 +47,15 @@ def _train(job: ActiveJob[TrainSpec]) -> Product:
     else:
         dataset = load(Dataset, spec.dataset_id)
     aims = targets.of_spec(job, spec, dataset, labelings)
-    began = time.perf_counter()
-    made = _pretrain(job, dataset, aims, start)
-    return _publish(job, made, aims, dataset=dataset, start=start, seconds=time.perf_counter() - began)
-
-
-def _pretrain(
-    job: ActiveJob[TrainSpec], dataset: Dataset, aims: Sequence[Target], start: Model | None
-) -> "Pretrained":
-    from g2l.nn.pretrain import pretrain
-
-    spec = job.spec
-    images, items = pixels.pretraining_images(job, dataset, spec.image_size)
     heads = spec.heads if isinstance(spec, PseudoLabelModelSpec) else "flat"
-    objective = targets.objective_of(aims, items, heads)
-
-    def train(checkpoint: Path) -> "Pretrained":
-        return pretrain(
-            images,
-            objective,
-            arch=spec.arch or DEFAULT_ARCHITECTURE,
-            init=None if start is None else job.store.path(start.artifact),
-            epochs=spec.epochs,
-            image_size=spec.image_size,
-            batch_size=spec.batch_size,
-            learning_rate=spec.learning_rate,
-            seed=spec.seed,
-            balance=spec.balance,
-            augmentation=spec.augmentation,
-            validation_share=spec.validation_share,
-            groups=_groups(job, dataset, items),
-            patience=spec.patience,
-            on_progress=job.counting("training", "images"),
-            on_epoch=job.epochs(),
-            checkpoint=checkpoint,
-        )
-
-    return job.resuming("training.pt", train)
-
-
-def _groups(job: ActiveJob[Any], dataset: Dataset, items: pixels.Indices) -> NDArray[np.uint64] | None:
-    groups = pixels.open_pack(job.store, dataset).groups
-    return None if groups is None else groups[items]
+    began = time.perf_counter()
+    made = pretrained(
+        job,
+        dataset,
+        start,
+        lambda items: targets.objective_of(aims, items, heads, smoothing=spec.label_smoothing),
+    )
+    return _publish(job, made, aims, dataset=dataset, start=start, seconds=time.perf_counter() - began)
 
 
 def _publish(
@@ -141,7 +108,7 @@ def _metrics(made: "Pretrained", aims: Sequence[Target]) -> dict[str, Any]:
             for aim, head in zip(aims, made.heads, strict=True)
         ],
         "history": [dataclasses.asdict(record) for record in made.history],
-        "images_per_second": float(np.mean([record.images_per_second for record in made.history])),
+        "images_per_second": images_per_second(made),
         "n_train": made.n_train,
         "n_held_out": made.n_held_out,
     }

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from g2l.nn.objectives import TargetError, joint, objective
+from g2l.nn.objectives import Head, Objective, TargetError, joint, objective
 
 ALL = torch.arange(6)
 
@@ -84,17 +84,37 @@ def test_several_heads_share_one_classifier_and_their_losses_are_averaged() -> N
         joint([parts[0], objective(classes[:5])])
 
 
+def weights(aim: Objective) -> torch.Tensor:
+    (head,) = aim.heads
+    assert isinstance(head, Head)
+    assert head.weights is not None
+    return head.weights[0]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_smoothing_is_that_of_torch(weighted: bool) -> None:
+    labels = np.array([0, 0, 0, 0, 1, 2])
+    aim, scores = objective(labels, n_classes=4, smoothing=0.1), logits(0, 4)
+    aim = aim.weighted(np.arange(6)) if weighted else aim
+    expected = torch.nn.functional.cross_entropy(
+        scores,
+        torch.from_numpy(labels),
+        weight=weights(aim) if weighted else None,
+        label_smoothing=0.1,
+        reduction="none",
+    ).mean()
+    assert torch.allclose(aim.measured(scores, ALL).loss, expected)
+
+
 def test_a_weighted_loss_counts_each_class_alike() -> None:
     labels = np.array([0, 0, 0, 0, 1, 2])
     aim, scores = objective(labels, n_classes=4).weighted(np.arange(6)), logits(0, 4)
     each = torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels), reduction="none")
     expected = (each[:4].mean() + each[4] + each[5]) / 3
     assert torch.allclose(aim.measured(scores, ALL).loss, expected)
-    assert aim.heads[0].weights is not None
-    assert aim.heads[0].weights[0].tolist() == pytest.approx([0.5, 2, 2, 2])
-    only = objective(labels, n_classes=4).weighted(np.array([0, 4])).heads[0].weights
-    assert only is not None
-    assert only[0].tolist() == [1, 1, 1, 1]  # weights are those of the images that are trained on
+    assert weights(aim).tolist() == pytest.approx([0.5, 2, 2, 2])
+    only = objective(labels, n_classes=4).weighted(np.array([0, 4]))
+    assert weights(only).tolist() == [1, 1, 1, 1]  # weights are those of the images that are trained on
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -105,9 +125,8 @@ def test_soft_targets_are_weighted_by_their_mass(seed: int) -> None:
     soft = objective(np.eye(3)[labels], heads="positions").weighted(rows)
     assert torch.allclose(hard.measured(scores, ALL).loss, soft.measured(scores, ALL).loss, atol=1e-6)
     faint = np.array([[1 - 1e-9, 1e-9]] * 6)
-    weights = objective(faint).weighted(rows).heads[0].weights
-    assert weights is not None
-    assert float(weights[0, 1] / weights[0, 0]) == pytest.approx(6)  # as if one image had it, not 1e9
+    frequent, rare = weights(objective(faint).weighted(rows)).tolist()
+    assert rare / frequent == pytest.approx(6)  # as if one image had it, not 1e9
 
 
 @pytest.mark.parametrize(
