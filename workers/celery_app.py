@@ -1,11 +1,28 @@
 """Celery's settings and nothing else: a thin solo worker that acknowledges early and hoards no message."""
 
+from typing import Any
+
 from celery import Celery, signals
+from celery.worker.consumer import Consumer
 from kombu import Exchange, Queue
 
 from core.queue import broker_url
 from core.settings import get_settings
 from core.telemetry import configure_logging
+
+QUIET = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
+
+
+class QuietConsumer(Consumer):  # type: ignore[misc]
+    """A consumer that tells other workers nothing, whatever the command line says: we beat in the database.
+
+    Celery's heartbeat is published with retries that neither end nor listen: where Redis went away during a
+    job, the worker would wait in it for Redis to come back, deaf to SIGTERM.
+    """
+
+    def __init__(self, *args: Any, worker_options: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, worker_options={**(worker_options or {}), **QUIET}, **kwargs)
+
 
 app = Celery("workers", broker=broker_url())
 app.conf.update(
@@ -16,6 +33,7 @@ app.conf.update(
     task_queues=[Queue(name, Exchange(name), routing_key=name) for name in ("cpu", "gpu")],
     task_default_queue="cpu",
     worker_pool="solo",
+    worker_consumer="workers.celery_app:QuietConsumer",
     # With a prefetch count, a connection cut at the wrong moment leaves a worker deaf for good.
     worker_disable_prefetch=True,
     worker_prefetch_multiplier=0,
@@ -24,7 +42,8 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options={"socket_connect_timeout": 5, "socket_keepalive": True},
+    # Without a timeout, a Redis that went away in silence would hold the worker in a read for ever.
+    broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 5, "socket_keepalive": True},
 )
 
 

@@ -101,12 +101,11 @@ def _api(home: Home, listener: socket.socket, env: dict[str, str]) -> Service:
 
 def _workers(home: Home, count: int, env: dict[str, str]) -> list[Service]:
     celery = [sys.executable, "-m", "celery", "-A", "workers.celery_app", "worker", "-Q", "cpu,gpu"]
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return [
         PlainService(
             Program(
                 name=f"worker-{number}",
-                argv=[*celery, *quiet, "-n", f"worker-{number}@%h"],
+                argv=[*celery, "-n", f"worker-{number}@%h"],
                 log=home.logs / f"worker-{number}.log",
                 stop=WORKER_STOP,
                 env=env,

@@ -64,6 +64,20 @@ def test_no_worker_goes_deaf_when_redis_fails(arena: Arena, tell: Tell) -> None:
     )
 
 
+def test_a_worker_that_lost_redis_during_a_job_still_ends(arena: Arena) -> None:
+    arena.stop_workers()
+    worker = arena.worker()
+    (job_id,) = small_jobs(arena, 1)
+    arena.wait(job_id, lambda job: job.state == "running")
+    arena.redis.stop()
+    try:
+        arena.succeeded(job_id)
+        time.sleep(2.5)  # Celery would say that the worker lives every 2 s
+        assert worker.stop() == 0
+    finally:
+        arena.redis.start()
+
+
 def test_postgres_stopped_killed_cut_off_and_full(arena: Arena, tell: Tell) -> None:
     down, kills, cuts, full, n_jobs = by_length((1.0, 1, 4, 1.0, 2), (30.0, 5, 50, 20.0, 60))
     api = arena.api()

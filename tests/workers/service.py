@@ -35,7 +35,7 @@ class WorkerProcess:
         words = ["-m", "celery", "-A", "workers.celery_app", "worker", "--pool", "solo", "-Q", queues]
         with log.open("ab") as file:
             self.process = subprocess.Popen(
-                [sys.executable, *words, "--without-gossip", "--without-mingle"],
+                [sys.executable, *words],
                 cwd=ROOT,
                 stdout=file,
                 stderr=file,
