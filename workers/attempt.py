@@ -1,13 +1,9 @@
-"""One attempt at a job: a fresh process in a group of its own, watched to its end."""
+"""One attempt at a job: a process in a group of its own, watched to its end."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Literal
 
 import structlog
@@ -22,9 +18,9 @@ from core.jobs.states import FINISHED, State
 from core.jobs.transitions import Claim
 from core.settings import Settings
 from workers.beats import Beats
+from workers.nursery import Born, bear
 from workers.output import Output
 
-ROOT = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 3.0  # from SIGTERM to SIGKILL
 LAST_WRITE_SECONDS = 30.0  # how long the last write is tried again while the database is away
 _POLL_SECONDS = 0.1
@@ -34,19 +30,17 @@ _log = structlog.get_logger()
 
 def attend(held: Claim, settings: Settings, leaving: Callable[[], bool]) -> None:
     """Run an attempt and see it to its end: done, crashed, cancelled, or handed back as we leave."""
-    process = _spawn(held)
-    if process.stdout is None:
-        raise RuntimeError("the child has no pipe")
-    output = Output(process.stdout)
+    process = bear(held.job_id, held.attempt)
+    output = Output(process.output)
     beats = Beats(held, output, settings)
     try:
         ending = _watch(process, beats, leaving)
     finally:
-        _end_group(process)
+        status = _end_group(process)
         beats.stop()
     output.finish(STOP_SECONDS)
     if ending != "lost" and not beats.lost:
-        _write_end(held, settings, ending, process.returncode, output)
+        _write_end(held, settings, ending, status, output)
     with suppress(SQLAlchemyError):  # what it printed last: the beat finds no lease once the job is over
         _write_log(held, output)
     _tidy(held, open_store(settings))
@@ -65,46 +59,24 @@ def _tidy(held: Claim, store: Store) -> None:
         _log.warning("not tidied", job_id=held.job_id, error=str(error))
 
 
-def _spawn(held: Claim) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "workers.run", held.job_id, str(held.attempt)],
-        stdin=subprocess.PIPE,  # nothing is written: it ends when we do, and the child watches it
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        start_new_session=True,
-    )
-
-
-def _watch(
-    process: subprocess.Popen[bytes], beats: Beats, leaving: Callable[[], bool]
-) -> Literal["ended", "stopped", "lost"]:
-    while process.poll() is None:
+def _watch(process: Born, beats: Beats, leaving: Callable[[], bool]) -> Literal["ended", "stopped", "lost"]:
+    while process.status is None:
         if beats.lost:
             return "lost"
         if beats.cancel_requested or leaving():
-            _ask_to_stop(process)
+            process.signal_group(signal.SIGTERM)
+            process.wait(STOP_SECONDS)
             return "stopped"
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_POLL_SECONDS)
+        process.wait(_POLL_SECONDS)
     return "ended"
 
 
-def _ask_to_stop(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_SECONDS)
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Whatever is left of the group, the child or what it started, ends now."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+def _end_group(process: Born) -> int:
+    """Whatever is left of the group, the child or what it started, ends now; the child's exit status."""
+    process.signal_group(signal.SIGKILL)
     process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
+    process.leash.close()
+    return process.status or 0
 
 
 def _write_end(held: Claim, settings: Settings, ending: str, code: int, output: Output) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.db.jobs import Job, Worker
 from core.db.session import transaction
 from core.settings import get_settings
-from workers import identity, runner
+from workers import identity, nursery, runner
 
 SEEK_SECONDS = 3.0
 DEAF_AFTER = timedelta(seconds=10)  # a job that waited so long while we were idle never reached our ears
@@ -88,6 +88,7 @@ _presence: Presence | None = None
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def _start(sender: object, **_: object) -> None:
     global _presence
+    nursery.warm()
     _presence = Presence(list(sender.app.amqp.queues.consume_from))  # type: ignore[attr-defined]
 
 

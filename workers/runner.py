@@ -1,16 +1,18 @@
 """Around every job: claim it, attend its attempt, one at a time a worker."""
 
 import threading
+from dataclasses import replace
 
 import structlog
 from celery import signals
 from kombu.exceptions import OperationalError
 
+from core import tracing
 from core.db.session import transaction
 from core.jobs import outbox, transitions
 from core.queue import TASK_NAME, send
 from core.settings import get_settings
-from workers import identity
+from workers import identity, nursery
 from workers.attempt import attend
 from workers.celery_app import app
 
@@ -44,11 +46,19 @@ def _run(job_id: str) -> None:
     if _leaving:
         return  # the row stays queued, and another worker hears of it
     settings = get_settings()
+    nursery.wait_until_warm()
     with transaction() as session:
         held = transitions.claim(session, job_id, identity.WORKER_ID, settings.lease_seconds)
     if held is None:
         return
-    attend(held, settings, lambda: _leaving)
+    origin = {"job_id": held.job_id, "attempt": held.attempt, "request_id": held.request_id}
+    with (
+        structlog.contextvars.bound_contextvars(**origin),
+        tracing.span(f"attempt {held.kind}", within=held.traceparent, **origin) as span,
+    ):
+        _log.info("attempt began", kind=held.kind)
+        attend(replace(held, traceparent=span), settings, lambda: _leaving)
+        _log.info("attempt ended")
     try:
         outbox.flush(send)  # what comes next need not wait for the reconciler
     except OperationalError as error:

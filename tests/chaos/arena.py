@@ -153,10 +153,10 @@ def processes_of(job_ids: set[str], *, attempt: int | None = None) -> dict[str, 
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                words = (entry / "cmdline").read_bytes().decode().split("\0")
+                words = (entry / "cmdline").read_bytes().decode().replace("\0", " ").split()
             except OSError:
                 continue
-            if "workers.run" in words and attempt in (None, int(words[-2])):
+            if "workers.run" in words and attempt in (None, int(words[-1])):
                 for job_id in job_ids.intersection(words):
                     found.setdefault(job_id, []).append(int(entry.name))
     return found

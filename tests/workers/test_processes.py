@@ -33,6 +33,13 @@ def test_a_light_job_loads_no_torch_and_no_job_loads_a_web_framework() -> None:
     assert not loaded(f"import workers.run, {names}") & {"torch", "transformers", "fastapi", "starlette"}
 
 
+def test_what_jobs_are_forked_from_has_all_they_need_and_runs_nothing() -> None:
+    code = "import importlib, threading\nfrom workers.nursery import IMPORTED\n"
+    code += "for name in IMPORTED: importlib.import_module(name)\n"
+    code += "import torch\nassert threading.active_count() == 1 and not torch.cuda.is_initialized()"
+    assert {"torch", "transformers", "numpy", "PIL"} <= loaded(code) < {*HEAVY} - {"fastapi", "starlette"}
+
+
 LEASHED = """
 import subprocess, sys, time
 from workers import leash
