@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import structlog
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,17 +13,19 @@ from app.idempotency import Keyed
 from app.schemas.jobs import JobOut
 from core.db.jobs import Job
 from core.jobs import plans, transitions
-from core.specs.kinds import Kind
+from core.specs.kinds import PARENTS, Kind
 
 POLL_SECONDS = "1"
+_log = structlog.get_logger()
 
 
 def submit(db: Session, kind: Kind, spec: BaseModel) -> Job:
-    """Write the job, its uses and its message's promise; a pipeline's first stage too."""
+    """Write the job, its uses and its message's promise; a parent's first children too."""
     job = transitions.submit(db, kind, spec)
-    if kind == "pipeline":
+    if kind in PARENTS:
         plans.begin(db, job)
         db.refresh(job)
+    _log.info("submitted", job_id=job.id, kind=kind)
     return job
 
 

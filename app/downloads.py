@@ -24,6 +24,7 @@ MEDIA_TYPES = {
     ".safetensors": "application/octet-stream",
     ".md": "text/markdown; charset=utf-8",
     ".json": "application/json",
+    ".html": "text/html; charset=utf-8",
     ".parquet": "application/vnd.apache.parquet",
 }
 

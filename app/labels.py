@@ -1,4 +1,4 @@
-"""The labels of a labeling as text, row group by row group."""
+"""The rows of a Parquet file as text, row group by row group; by default the labels of a labeling."""
 
 import csv
 import io
@@ -49,14 +49,22 @@ def negotiated(accept: str) -> Format:
         if weight > 0 and media_type in _ACCEPTED:
             liked.append((-weight, place, _ACCEPTED[media_type]))
     if not liked:
-        raise HTTPException(406, f"Labels come as {', '.join(MEDIA_TYPES.values())}; or give ?format=.")
+        raise HTTPException(406, f"Tables come as {', '.join(MEDIA_TYPES.values())}; or give ?format=.")
     return min(liked)[2]
 
 
-def streamed(request: Request, artifact: Artifact, chosen: Format, *, name: str) -> Response:
-    """The labels as lines of text, read as they are sent."""
+def streamed(
+    request: Request,
+    artifact: Artifact,
+    chosen: Format,
+    *,
+    name: str,
+    file: str = FILE,
+    columns: Sequence[str] = COLUMNS,
+) -> Response:
+    """The rows as lines of text, read as they are sent."""
     headers = {
-        "ETag": f'"{artifact.files[FILE]["sha256"]}-{chosen}"',
+        "ETag": f'"{artifact.files[file]["sha256"]}-{chosen}"',
         "Content-Disposition": f'attachment; filename="{name}.{chosen}"',
         "Cache-Control": "private, max-age=31536000, immutable",
         "Vary": "Accept",
@@ -65,25 +73,25 @@ def streamed(request: Request, artifact: Artifact, chosen: Format, *, name: str)
         return downloads.not_modified({key.lower(): value for key, value in headers.items()})
     if request.method == "HEAD":
         return Response(headers=headers, media_type=MEDIA_TYPES[chosen])
-    path = downloads.folder(artifact.digest) / FILE
-    lines = _jsonl(path) if chosen == "jsonl" else _csv(path)
+    path = downloads.folder(artifact.digest) / file
+    lines = _jsonl(path, columns) if chosen == "jsonl" else _csv(path, columns)
     return StreamingResponse(lines, headers=headers, media_type=MEDIA_TYPES[chosen])
 
 
-def _jsonl(path: Path) -> Iterator[str]:
-    for rows in tables.batches(path, COLUMNS):
+def _jsonl(path: Path, columns: Sequence[str]) -> Iterator[str]:
+    for rows in tables.batches(path, columns):
         yield "".join(
             json.dumps({name: _finite(value) for name, value in row.items()}, ensure_ascii=False) + "\n"
             for row in rows
         )
 
 
-def _csv(path: Path) -> Iterator[str]:
+def _csv(path: Path, columns: Sequence[str]) -> Iterator[str]:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for rows in tables.batches(path, COLUMNS):
-        writer.writerows([_cell(row[name]) for name in COLUMNS] for row in rows)
+    writer.writerow(columns)
+    for rows in tables.batches(path, columns):
+        writer.writerows([_cell(row[name]) for name in columns] for row in rows)
         yield text.getvalue()
         text.seek(0)
         text.truncate()

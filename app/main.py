@@ -25,6 +25,7 @@ from app.api import (
     logs,
     models,
     pipelines,
+    studies,
     transfers,
     uploads,
 )
@@ -48,6 +49,7 @@ ROUTERS = (
     transfers.router,
     forecasts.router,
     pipelines.router,
+    studies.router,
     jobs.router,
     events.router,
     logs.router,

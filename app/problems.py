@@ -69,7 +69,7 @@ _SERVICE: Final[Mapping[str, Entry]] = {
     "not-acceptable": Entry(
         406,
         "There is no representation of the accepted types",
-        "Labels come as application/jsonl, text/csv and application/vnd.apache.parquet; or say ?format=.",
+        "Tables come as application/jsonl, text/csv and application/vnd.apache.parquet; or say ?format=.",
     ),
     "in-use": Entry(
         409,

@@ -4,7 +4,7 @@ import secrets
 import time
 from typing import Literal
 
-Prefix = Literal["ds", "emb", "anc", "lab", "mdl", "trf", "fct", "job"]
+Prefix = Literal["ds", "emb", "anc", "lab", "mdl", "trf", "fct", "std", "job"]
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no letter that reads like another
 
 

@@ -17,6 +17,7 @@ from core.db.resources import (
     Labeling,
     Model,
     Resource,
+    Study,
     Transfer,
 )
 from core.jobs import needs
@@ -29,6 +30,7 @@ _PLACES: dict[type[Resource], tuple[str, str]] = {
     Model: ("model", "models"),
     Transfer: ("transfer", "transfers"),
     Forecast: ("forecast", "forecasts"),
+    Study: ("study", "studies"),
 }
 
 

@@ -19,6 +19,7 @@ from core.db.resources import (
     Resource,
 )
 from core.errors import FieldError, InvalidRequestError, JobFinishedError
+from core.jobs.study_parts import parts
 from core.specs.kinds import parse_spec
 from core.specs.references import located_references
 
@@ -31,6 +32,7 @@ NAMES: Final = {
     "mdl": "model",
     "trf": "transfer",
     "fct": "forecast",
+    "std": "study",
 }
 MAX_ID: Final = 40
 _WANTED: Final = {
@@ -45,6 +47,8 @@ _WANTED: Final = {
     "embedder": ("emb", "mdl"),
     "extends": ("ds",),
     "classes_of": ("lab",),
+    "targets": ("ds",),
+    "pool": ("ds",),
 }
 
 
@@ -139,6 +143,8 @@ def require_undeleted(db: Session, job: Job) -> None:
         JobFinishedError: one is gone.
     """
     ids = [id_ for _, id_ in located_references(parse_spec(job.kind, job.spec))]
+    if job.kind == "study":
+        ids += parts(db, job.id).values()
     gone = [id_ for id_ in dict.fromkeys(ids) if id_ not in locked(db, ids)]
     if job.kind == "pipeline" and db.get(Pipeline, job.id) is None:
         gone.append(f"/v1/pipelines/{job.id}")

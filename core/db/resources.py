@@ -1,4 +1,4 @@
-"""Tables of what users make: datasets, embedders, anchor sets, labelings, models, transfers, forecasts."""
+"""Tables of what users make, from datasets to studies, and of who needs what."""
 
 from typing import Any
 
@@ -192,6 +192,28 @@ class Pipeline(Timestamped, Base):
     rounds: Mapped[list[dict[str, str]]] = mapped_column(JSONB, server_default="[]")
 
 
+class Study(Resource, Base):
+    """What a study has found: the row is of its last report."""
+
+    __tablename__ = "studies"
+
+    complete: Mapped[bool]  # false where transfers are missing that were asked for
+    n_transfers: Mapped[int]
+    baseline: Mapped[str]
+    results: Mapped[Json]  # sources, table, differences, forecasts, missing
+    artifact: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
+
+
+class StudyPart(Base):
+    """What a study has made, or found made by an equal request before: by the role it has in the study."""
+
+    __tablename__ = "study_parts"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    role: Mapped[str] = mapped_column(String(30), primary_key=True)
+    resource_id: Mapped[str] = mapped_column(String(40))
+
+
 class Use(Base):
     """`user_id` (a resource or a job) needs `used_id`, which is therefore not deleted."""
 
@@ -209,4 +231,5 @@ RESOURCE_TABLES: dict[str, type[Resource]] = {
     "mdl": Model,
     "trf": Transfer,
     "fct": Forecast,
+    "std": Study,
 }

@@ -1,4 +1,6 @@
-"""What a pipeline does next: stages are child rows, and whoever finishes one advances the parent.
+"""What a parent does next: stages are child rows, and whoever finishes one advances the parent.
+
+A pipeline's are told here, one after another; a study's in `study_plan`.
 
 `advance` runs inside the transaction that ended the child, so losing the queue loses no step.
 """
@@ -11,7 +13,7 @@ from sqlalchemy.orm import Session
 from core.db.jobs import Job
 from core.db.resources import Pipeline
 from core.errors import ChildFailedError, ServiceError
-from core.jobs import transitions
+from core.jobs import study_plan, transitions
 from core.jobs.stages import ROUND, Asked, Step, steps
 from core.jobs.states import FINISHED, RETRYABLE
 from core.specs.kinds import parse_spec
@@ -19,7 +21,10 @@ from core.specs.pipelines import PipelineSpec
 
 
 def begin(session: Session, parent: Job) -> None:
-    """Write a new pipeline's row and start its first stage."""
+    """Start a new parent's first children; of a pipeline, write its row too."""
+    if parent.kind == "study":
+        study_plan.go_on(session, parent)
+        return
     spec: PipelineSpec = parse_spec(parent.kind, parent.spec)
     row = Pipeline(
         job_id=parent.id, name=spec.name, dataset_id=spec.dataset_id, anchor_set_id=spec.anchors.anchor_set_id
@@ -37,7 +42,10 @@ def advance(session: Session, child_id: str) -> None:
     parent = transitions.lock(session, child.parent_id)
     if parent.state in FINISHED:
         return
-    if child.state == "succeeded":
+    if parent.kind == "study":
+        if child.state in FINISHED:
+            study_plan.ended(session, parent, child)
+    elif child.state == "succeeded":
         row, spec = session.get_one(Pipeline, parent.id), parse_spec(parent.kind, parent.spec)
         _note_result(row, spec, child)
         session.flush()
@@ -67,7 +75,9 @@ def retry(session: Session, job_id: str) -> Job:
     """
     job = transitions.lock(session, job_id)
     transitions.requeue_finished(session, job)
-    if job.queue is None:
+    if job.kind == "study":
+        study_plan.resume(session, job)
+    elif job.queue is None:
         _resume(session, job)
     elif job.parent_id is not None:
         parent = transitions.lock(session, job.parent_id)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from core.db.resources import AnchorSet, Pipeline
 from core.errors import InvalidRequestError
-from core.specs.anchor_sets import AnchorSetOptions, AnchorSetSpec, DiscoverSpec
+from core.specs.anchor_sets import AnchorSetSpec
 from core.specs.forecasts import ForecastSpec
 from core.specs.kinds import Kind
 from core.specs.labelings import GeometryLabelingSpec
@@ -82,14 +82,7 @@ def first_anchor_set(session: Session, spec: PipelineSpec) -> AnchorSetSpec:
         if row is None:
             raise InvalidRequestError(f"{anchors.anchor_set_id} is needed, and was deleted.")
         return AnchorSetSpec.model_validate(row.spec)
-    common = {name: getattr(anchors, name) for name in AnchorSetOptions.model_fields}
-    if anchors.discover is not None:
-        discover = DiscoverSpec(dataset_id=spec.dataset_id, **anchors.discover.model_dump())
-        return AnchorSetSpec(discover=discover, **common)
-    given = anchors.anchors or []
-    if common["fit_on"] is None:
-        common["fit_on"] = list(dict.fromkeys([spec.dataset_id, *(a.dataset_id for a in given)]))
-    return AnchorSetSpec(anchors=given, **common)
+    return anchors.request(spec.dataset_id)
 
 
 def _anchor_set(asked: Asked) -> BaseModel:

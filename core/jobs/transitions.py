@@ -18,7 +18,7 @@ from core.errors import JobFinishedError, LeaseLostError, NotFoundError, Service
 from core.ids import new_id
 from core.jobs import events, needs, outbox
 from core.jobs.states import FINISHED, RETRYABLE, State
-from core.specs.kinds import QUEUES, Kind, dump_spec, parse_spec
+from core.specs.kinds import PARENTS, QUEUES, Kind, dump_spec, parse_spec
 from core.specs.references import references
 
 
@@ -57,7 +57,7 @@ def submit(
     Raises:
         InvalidRequestError: something that the spec names is gone.
     """
-    is_parent = kind == "pipeline"
+    is_parent = kind in PARENTS
     job = Job(
         id=new_id("job"),
         kind=kind,
@@ -208,21 +208,17 @@ def requeue_finished(session: Session, job: Job) -> None:
     outbox.promise(session, job)
 
 
-def enter_stage(session: Session, parent: Job, stage: str, *, done: int, total: int) -> None:
-    """Say which child a parent waits for; the caller holds the parent's row lock."""
-    session.execute(
-        update(Job)
-        .where(Job.id == parent.id)
-        .values(
-            stage=stage,
-            stage_started_at=func.now(),
-            progress_done=done,
-            progress_total=total,
-            progress_unit="stages",
-            version=Job.version + 1,
-        )
-    )
-    events.record(session, parent.id, "stage", {"stage": stage})
+def enter_stage(
+    session: Session, parent: Job, stage: str, *, done: int, total: int, unit: str = "stages"
+) -> None:
+    """Say what a parent waits for, and how far it is; the caller holds the parent's row lock."""
+    values: dict[str, Any] = {"progress_done": done, "progress_total": total, "progress_unit": unit}
+    entered = stage != parent.stage
+    if entered:
+        values |= {"stage": stage, "stage_started_at": func.now(), "version": Job.version + 1}
+    session.execute(update(Job).where(Job.id == parent.id).values(values))
+    if entered:
+        events.record(session, parent.id, "stage", {"stage": stage})
     session.refresh(parent)
 
 

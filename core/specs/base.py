@@ -1,6 +1,6 @@
 """What all specs share: strictness and bounded types."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ class Spec(BaseModel):
     """A request's body and the stored row alike: unknown fields are refused, defaults are filled in."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    id_fields: ClassVar[frozenset[str]] = frozenset()  # that hold ids, beside those of `references`
 
 
 def _without_nul(text: str) -> str:
@@ -46,6 +47,7 @@ Augmentation = Literal["crop", "crop-flip", "affine"]
 Prefer = Literal["far", "near", "explain"]
 BuiltInEmbedder = Literal["patch-kmeans", "anchor-network", "self-supervised", "identity"]
 BUILT_IN_EMBEDDERS: tuple[BuiltInEmbedder, ...] = get_args(BuiltInEmbedder)
+REFERENCE = "source:"  # in a study, in place of an id: what it makes for another of its sources
 
 
 def _plain_if_alone(value: object) -> object:

@@ -10,10 +10,14 @@ from core.specs.forecasts import ForecastSpec
 from core.specs.labelings import LABELING_SPEC
 from core.specs.models import MODEL_SPEC
 from core.specs.pipelines import PipelineSpec
+from core.specs.studies import ReportSpec, StudySpec
 from core.specs.transfers import TransferSpec
 
-Kind = Literal["dataset", "anchor-set", "labeling", "model", "transfer", "forecast", "pipeline"]
+Kind = Literal[
+    "dataset", "anchor-set", "labeling", "model", "transfer", "forecast", "pipeline", "study", "report"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+PARENTS: frozenset[Kind] = frozenset({"pipeline", "study"})  # run by their children; no worker takes one
 # Kinds that train a network go where the GPUs are; the rest of the work is CPU-bound.
 QUEUES: dict[Kind, Literal["cpu", "gpu"]] = {"anchor-set": "gpu", "model": "gpu", "transfer": "gpu"}
 
@@ -25,6 +29,8 @@ _SPECS: dict[str, TypeAdapter[Any]] = {
     "transfer": TypeAdapter(TransferSpec),
     "forecast": TypeAdapter(ForecastSpec),
     "pipeline": TypeAdapter(PipelineSpec),
+    "study": TypeAdapter(StudySpec),
+    "report": TypeAdapter(ReportSpec),
 }
 
 

@@ -4,7 +4,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from core.specs.anchor_sets import AnchorSetOptions, AnchorSpec, DiscoverOptions
+from core.specs.anchor_sets import (
+    AnchorSetOptions,
+    AnchorSetSpec,
+    AnchorSpec,
+    DiscoverOptions,
+    DiscoverSpec,
+)
 from core.specs.base import Name, Spec
 from core.specs.labelings import GeometryOptions
 from core.specs.models import PseudoLabelOptions
@@ -34,6 +40,17 @@ class PipelineAnchors(AnchorSetOptions):
         if len(given) > 1:
             raise ValueError(f"give one of {', '.join(_WAYS)}; got {' and '.join(given)}")
         return self
+
+    def request(self, pool: str) -> AnchorSetSpec:
+        """What an anchor-set job is asked, unless the anchor set is there already."""
+        common = {name: getattr(self, name) for name in AnchorSetOptions.model_fields}
+        if self.discover is not None:
+            discover = DiscoverSpec(dataset_id=pool, **self.discover.model_dump())
+            return AnchorSetSpec(discover=discover, **common)
+        given = self.anchors or []
+        if common["fit_on"] is None:
+            common["fit_on"] = list(dict.fromkeys([pool, *(a.dataset_id for a in given)]))
+        return AnchorSetSpec(anchors=given, **common)
 
 
 class PipelineSpec(Spec):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from core.specs.base import BUILT_IN_EMBEDDERS
+from core.specs.base import BUILT_IN_EMBEDDERS, REFERENCE, Spec
 
 _ID_FIELDS = frozenset(
     {
@@ -35,18 +35,26 @@ def located_references(spec: BaseModel) -> list[tuple[str, str]]:
 
 def _walk(value: object, where: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, BaseModel):
+        own = type(value).id_fields if isinstance(value, Spec) else frozenset()
         for name in type(value).model_fields:
-            yield from _field(name, getattr(value, name), f"{where}/{name}".lstrip("/"))
+            yield from _field(name, getattr(value, name), f"{where}/{name}".lstrip("/"), own)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _field(str(name), item, f"{where}/{name}")
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from _walk(item, f"{where}/{index}")
 
 
-def _field(name: str, value: object, where: str) -> Iterator[tuple[str, str]]:
-    if name not in _ID_FIELDS:
+def _field(
+    name: str, value: object, where: str, own: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, str]]:
+    if name not in _ID_FIELDS | own:
         yield from _walk(value, where)
-    elif isinstance(value, str) and value not in BUILT_IN_EMBEDDERS:
-        yield where, value
-    elif isinstance(value, list | tuple):
+        return
+    named: list[tuple[str, object]] = [(where, value)]
+    if isinstance(value, list | tuple):
         named = [(f"{where}/{index}", item) for index, item in enumerate(value)]
-        yield from ((place, item) for place, item in named if item not in BUILT_IN_EMBEDDERS)
+    for place, item in named:
+        if isinstance(item, str) and item not in BUILT_IN_EMBEDDERS and not item.startswith(REFERENCE):
+            yield place, item

@@ -18,15 +18,14 @@ from core.specs.base import (
 )
 from core.specs.models import Architecture
 
+TransferMethod = Literal["fine-tune", "linear-probe"]
 
-class TransferOptions(Spec):
-    """A fine-tuning recipe; the same for every source that is compared."""
 
-    name: Name | None = None
-    dataset_id: str
-    label_budget: LabelBudget | None = Field(None, description="labelled images a class; null: all")
+class TransferRecipe(Spec):
+    """How a source is put to use; the same for every source that is compared."""
+
     epochs: Epochs = 30
-    method: Literal["fine-tune", "linear-probe"] = "fine-tune"
+    method: TransferMethod = "fine-tune"
     image_size: ImageSize | None = Field(None, description="null: the model's own, or 32 from scratch")
     batch_size: BatchSize = 32
     learning_rate: LearningRate | None = Field(
@@ -37,6 +36,14 @@ class TransferOptions(Spec):
         description="sampling draws every class equally often; loss weighs each inversely to its size",
     )
     augmentation: Augmentation = Field("crop", description="how training images are moved by chance")
+
+
+class TransferOptions(TransferRecipe):
+    """The same on a target, under a label budget."""
+
+    name: Name | None = None
+    dataset_id: str
+    label_budget: LabelBudget | None = Field(None, description="labelled images a class; null: all")
     seed: Seed = 0
 
 

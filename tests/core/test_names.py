@@ -67,6 +67,8 @@ STORED: dict[kinds.Kind, dict[str, Any]] = {
     "transfer": {"dataset_id": "ds_1"},
     "forecast": {"dataset_id": "ds_1", "model_ids": ["mdl_1"]},
     "pipeline": {"dataset_id": "ds_1"},
+    "study": {"targets": ["ds_1"], "pool": "ds_2", "sources": [None, "mdl_1", {"name": "a", "model": {}}]},
+    "report": {"study_job_id": "job_1"},
 }
 
 

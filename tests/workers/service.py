@@ -20,7 +20,7 @@ from core.jobs import outbox, plans, transitions
 from core.jobs.states import FINISHED
 from core.queue import send
 from core.settings import get_settings
-from core.specs.kinds import Kind
+from core.specs.kinds import PARENTS, Kind
 from tests.fixtures.lengths import by_length
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +94,7 @@ class Service:
     def submit(self, kind: Kind, spec: BaseModel, *, hint: bool = True) -> str:
         with transaction() as session:
             job = transitions.submit(session, kind, spec)
-            if kind == "pipeline":
+            if kind in PARENTS:
                 plans.begin(session, job)
         if hint:
             outbox.flush(send)

@@ -1,0 +1,170 @@
+"""What can be known of a study before its first job."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from app.checks import labelings, models
+from app.checks.compatibility import channel_mismatch, source_mismatch
+from app.checks.inputs import Inputs, load
+from app.checks.pipelines import check_pipeline, with_anchors_for
+from app.checks.transfers import check_target
+from app.pointers import field_errors
+from core.db.resources import Dataset
+from core.errors import InvalidRequestError
+from core.specs.kinds import dump_spec
+from core.specs.labelings import GeometryLabelingSpec, GeometryOptions
+from core.specs.models import MODEL_SPEC, ImportModelSpec, PseudoLabelOptions
+from core.specs.pipelines import PipelineAnchors, PipelineSpec
+from core.specs.studies import LabelsRecipe, Options, StudySource, StudySpec
+from core.specs.study_requests import filled_model, labeling_request, pool_of, resolved
+
+ANY_EMBEDDER = "patch-kmeans"  # stands for a source that is not trained yet
+_PENDING_ANCHORS = "anc_pending"
+_OF_THE_RECIPE = frozenset({"anchor_set_id", "name"})
+Made = TypeVar("Made")
+
+
+def understood(db: Session, spec: StudySpec) -> StudySpec:
+    """The spec with every recipe's defaults filled in; refuses what one of its jobs would refuse.
+
+    Raises:
+        InvalidRequestError: with a pointer for each mistake.
+    """
+    inputs = load(db, spec)
+    targets = [inputs.dataset(id_) for id_ in spec.targets]
+    for index, target in enumerate(targets):
+        check_target(inputs, f"targets/{index}", target)
+    inputs.finish()
+    sources = [
+        _source(db, inputs, spec, source, where=f"sources/{index}", targets=targets)
+        for index, source in enumerate(spec.sources)
+    ]
+    inputs.finish()
+    return spec.model_copy(update={"sources": sources})
+
+
+def _source(
+    db: Session, inputs: Inputs, study: StudySpec, source: StudySource, *, where: str, targets: list[Dataset]
+) -> StudySource:
+    if source.model_id is not None:
+        _check_model(inputs, source.model_id, f"{where}/model_id", targets)
+    if not source.is_recipe:
+        return source
+    pool = inputs.rows.get(pool_of(study, source))
+    if not isinstance(pool, Dataset):
+        inputs.refuse("pool", f"{source.name!r} is to be trained, and nobody says on what; give a dataset.")
+        return source
+    for target in targets:
+        if reason := channel_mismatch("The source model", pool.channels, target):
+            inputs.refuse(where, reason)
+    recipes = [
+        _labels(db, inputs, source, recipe, where=place, pool=pool)
+        for recipe, place in zip(source.label_recipes, _places(source, where), strict=True)
+    ]
+    model = _tried(inputs, f"{where}/model", source.model or {}, lambda: filled_model(study, source))
+    if inputs.mistakes:
+        return source
+    filled: Options = {"model": model}
+    if source.labelings:
+        filled["labelings"] = recipes
+    for recipe in recipes if not source.labelings else ():
+        filled |= {"anchors": recipe.anchors, "labeling": recipe.labeling}
+    source = source.model_copy(update=filled)
+    _check_jobs(db, inputs, source, where=where, pool=pool)
+    return source
+
+
+def _check_model(inputs: Inputs, model_id: str, where: str, targets: list[Dataset]) -> None:
+    for target in targets:
+        if reason := source_mismatch(inputs.model(model_id), target):
+            inputs.refuse(where, reason)
+            return
+
+
+def _places(source: StudySource, where: str) -> list[str]:
+    if source.labelings is None:
+        return [where] * len(source.label_recipes)
+    return [f"{where}/labelings/{index}" for index in range(len(source.labelings))]
+
+
+def _labels(
+    db: Session, inputs: Inputs, source: StudySource, recipe: LabelsRecipe, *, where: str, pool: Dataset
+) -> LabelsRecipe:
+    """The recipe with its defaults, unless it has mistakes."""
+    place, options = f"{where}/labeling", recipe.labeling or {}
+    if not recipe.by_geometry and recipe.anchors is not None:
+        inputs.refuse(
+            f"{where}/anchors", f"Labels by {options.get('method')} take no anchors; leave them out."
+        )
+        return recipe
+    request = _tried(inputs, place, options, lambda: labeling_request(recipe, pool.id, _PENDING_ANCHORS))
+    if request is None:
+        return recipe
+    told = {name: value for name, value in dump_spec(request).items() if name not in _OF_THE_RECIPE}
+    anchors = recipe.anchors
+    if isinstance(request, GeometryLabelingSpec):
+        whole = PipelineSpec(
+            dataset_id=pool.id,
+            anchors=anchors or PipelineAnchors.model_validate({}),
+            labeling=_only(GeometryOptions, told),
+        )
+        anchors = with_anchors_for(db, whole).anchors
+    return LabelsRecipe(anchors=anchors, labeling=told)
+
+
+def _check_jobs(db: Session, inputs: Inputs, source: StudySource, *, where: str, pool: Dataset) -> None:
+    """Refuse what the endpoints of the source's own jobs would refuse, as far as its inputs are there."""
+    if any(field != "embedder" for field, _ in source.named_sources()):
+        return
+    model = dict(source.model or {})
+    for recipe, place in zip(source.label_recipes, _places(source, where), strict=True):
+        stored = resolved(recipe.model_dump(mode="json", by_alias=True), lambda *_: ANY_EMBEDDER)
+        labeling = stored["labeling"]
+        if recipe.by_geometry:
+            whole = PipelineSpec(
+                dataset_id=labeling["dataset_id"],
+                anchors=PipelineAnchors.model_validate(stored["anchors"]),
+                labeling=_only(GeometryOptions, labeling),
+                model=_only(PseudoLabelOptions, {k: v for k, v in model.items() if not isinstance(v, list)}),
+            )
+            _refusing(inputs, place, partial(check_pipeline, db, whole))
+        else:
+            request: Any = labeling_request(LabelsRecipe(labeling=labeling), pool.id, None)
+            _refusing(inputs, f"{place}/labeling", partial(labelings.understood, db, request))
+    if not source.label_recipes:
+        training = MODEL_SPEC.validate_python(model)
+        if isinstance(training, ImportModelSpec):
+            inputs.refuse(f"{where}/model/objective", "Import the model first, and give its model_id.")
+        else:
+            _refusing(inputs, f"{where}/model", partial(models.understood, db, training))
+
+
+def _refusing(inputs: Inputs, where: str, check: Callable[[], object]) -> None:
+    """Note what a check refuses, at its place in the study."""
+    try:
+        check()
+    except InvalidRequestError as error:
+        for mistake in error.errors:
+            inputs.refuse(f"{where}/{mistake.pointer.removeprefix('#/')}", mistake.detail)
+
+
+def _tried(inputs: Inputs, where: str, options: Options, make: Callable[[], Made]) -> Made | None:
+    """What is made of options, unless they have mistakes, which are noted."""
+    try:
+        return make()
+    except ValidationError as error:
+        located = [{**entry, "loc": ("body", *entry["loc"])} for entry in error.errors()]
+        for mistake in field_errors(located, options):
+            inputs.refuse(f"{where}{mistake['pointer'].removeprefix('#')}", mistake["detail"])
+        return None
+
+
+def _only(options: type[Made], given: dict[str, Any]) -> Made:
+    """The fields that these options have, of those given."""
+    known = options.model_fields  # type: ignore[attr-defined]
+    made: Made = options.model_validate({k: v for k, v in given.items() if k in known})  # type: ignore[attr-defined]
+    return made

@@ -1,0 +1,65 @@
+"""What a study has made so far, and what equal requests had made before it."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.orm import Session
+
+from core.db.resources import AnchorSet, Labeling, Model, Resource, StudyPart, Transfer
+from core.jobs import needs
+from core.jobs.study_grid import Part
+from core.specs.kinds import Kind, dump_spec, parse_spec
+
+_TABLES: dict[Kind, type[Resource]] = {
+    "anchor-set": AnchorSet,
+    "labeling": Labeling,
+    "model": Model,
+    "transfer": Transfer,
+}
+_LOOKED_AT = 10  # rows that the database takes for equal; the newest of them that are, count
+
+
+def parts(session: Session, job_id: str) -> dict[str, str]:
+    """The ids of what a study has made, by role."""
+    rows = session.execute(select(StudyPart.role, StudyPart.resource_id).where(StudyPart.job_id == job_id))
+    return {row.role: row.resource_id for row in rows}
+
+
+def keep(session: Session, job_id: str, made: dict[str, str]) -> None:
+    """Note what a study has made, which is not deleted while it runs.
+
+    Raises:
+        InvalidRequestError: some of it is gone.
+    """
+    if made:
+        needs.take(session, job_id, made.values())
+        rows = [{"job_id": job_id, "role": role, "resource_id": id_} for role, id_ in made.items()]
+        session.execute(insert(StudyPart).values(rows).on_conflict_do_nothing())
+
+
+def recorded(session: Session, part: Part) -> str | None:
+    """The newest resource that an equal request has made, its name aside; None if there is none."""
+    wanted = _bare(part.request())
+    table = _TABLES[part.kind]
+    # A row from before an option existed lacks it; what it stands for is told by reading it.
+    bare = table.spec.op("-", return_type=JSONB())("name")
+    statement = select(table.id, table.spec).where(bare.contained_by(wanted))
+    if table is Transfer:  # of which there are many
+        statement = statement.where(
+            Transfer.dataset_id == wanted["dataset_id"], Transfer.model_id == wanted["model_id"]
+        )
+    rows = session.execute(statement.order_by(table.id.desc()).limit(_LOOKED_AT))
+    return next((row.id for row in rows if _bare(parse_spec(part.kind, row.spec)) == wanted), None)
+
+
+def loss_of(session: Session, model_id: str) -> float:
+    """What decides a sweep: a training's last held-out loss, or its last loss if nothing is held out."""
+    last = session.get_one(Model, model_id).metrics["history"][-1]
+    held_out = last.get("held_out_loss")
+    return float(last["loss"] if held_out is None else held_out)
+
+
+def _bare(request: BaseModel) -> dict[str, Any]:
+    return {name: value for name, value in dump_spec(request).items() if name != "name"}

@@ -1,0 +1,146 @@
+"""What a study does next: all that can be done is a child row, and whoever finishes one asks for more.
+
+A child that fails takes along only what stands on it: the rest goes on, is reported, and the study then ends
+as failed, with its report.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.db.jobs import Job
+from core.errors import ChildFailedError, InvalidRequestError, ServiceError
+from core.jobs import transitions
+from core.jobs.states import FINISHED, RETRYABLE
+from core.jobs.study_grid import Grid
+from core.jobs.study_parts import keep, loss_of, parts, recorded
+from core.specs.kinds import parse_spec
+from core.specs.studies import ReportSpec, StudySpec
+
+WINDOW = 200  # children that are unfinished at once, so that no transaction writes thousands
+_REPORT = "report"
+_SHOWN = 5  # failed children that an error names
+
+
+def grid_of(session: Session, job: Job) -> Grid:
+    """The study of a job, as far as it is known by now."""
+    spec: StudySpec = parse_spec(job.kind, job.spec)
+    return Grid(spec, parts(session, job.id), partial(loss_of, session))
+
+
+def go_on(session: Session, parent: Job) -> None:
+    """Ask for what can be done by now; report when there is nothing left. The caller holds the row's lock."""
+    try:
+        with session.begin_nested():
+            grid = _ask(session, parent)
+    except (ServiceError, ValidationError) as error:  # what it stands on was deleted, or makes no sense
+        cause = error if isinstance(error, ServiceError) else InvalidRequestError(str(error))
+        _give_up(session, parent, cause)
+        return
+    waiting = [child for child in _children(session, parent) if child.state not in FINISHED]
+    measured = sum(cell.role in grid.made for cell in grid.cells)
+    if not waiting and not measured:
+        _end_failed(session, parent, grid, result=None)
+        return
+    stage = "transfers" if all(child.kind == "transfer" for child in waiting) else "sources"
+    if not waiting:
+        number = len(_children(session, parent, reports=True)) + 1
+        spec = ReportSpec(study_job_id=parent.id)
+        transitions.submit(session, "report", spec, parent=parent, role=f"{_REPORT}-{number}")
+        stage = _REPORT
+    total = grid.spec.n_transfers
+    transitions.enter_stage(session, parent, stage, done=measured, total=total, unit="transfers")
+
+
+def ended(session: Session, parent: Job, child: Job) -> None:
+    """After a child is over: note what it made, and go on; after the report, end."""
+    if child.kind != "report":
+        if child.state == "succeeded":
+            _note(session, parent, child)
+        go_on(session, parent)
+    elif child.state == "succeeded":
+        grid = grid_of(session, parent)
+        if _failed(session, parent):
+            _end_failed(session, parent, grid, result=child.result)
+        else:
+            transitions.end(session, parent, "succeeded", result=child.result)
+    else:
+        detail = (child.error or {}).get("detail", "it was cancelled")
+        _give_up(session, parent, ChildFailedError(f"The report ({child.id}) was not made: {detail}"))
+
+
+def resume(session: Session, parent: Job) -> None:
+    """Put what failed or was cancelled back to work."""
+    for child in _children(session, parent):
+        child = transitions.lock(session, child.id)
+        if child.state in RETRYABLE:
+            transitions.requeue_finished(session, child)
+        elif child.state == "running":
+            child.cancel_requested = False  # its worker may be stopping it still, and then queues it again
+        elif child.state == "succeeded":
+            _note(session, parent, child)
+    keep(session, parent.id, parts(session, parent.id))  # nobody keeps them once a study is over
+    session.flush()
+    go_on(session, parent)
+
+
+def _ask(session: Session, parent: Job) -> Grid:
+    """Write the children that can be written; what was made before by an equal request is taken as it is."""
+    asked = {child.role for child in _children(session, parent)}
+    room = WINDOW - sum(child.state not in FINISHED for child in _children(session, parent))
+    while True:
+        grid = grid_of(session, parent)
+        missing = [p for role, p in grid.parts.items() if role not in grid.made and role not in asked]
+        found: dict[str, str] = {}
+        for part in missing[: max(0, room)]:
+            if (id_ := recorded(session, part)) is not None:
+                found[part.role] = id_
+            else:
+                transitions.submit(session, part.kind, part.request(), parent=parent, role=part.role)
+                asked.add(part.role)
+                room -= 1
+        if not found:
+            return grid
+        keep(session, parent.id, found)
+
+
+def _children(session: Session, parent: Job, *, reports: bool = False) -> Sequence[Job]:
+    wanted = Job.kind == "report" if reports else Job.kind != "report"
+    statement = select(Job).where(Job.parent_id == parent.id, wanted).order_by(Job.id)
+    return session.scalars(statement.execution_options(populate_existing=True)).all()
+
+
+def _note(session: Session, parent: Job, child: Job) -> None:
+    if child.role is not None and child.result is not None:
+        keep(session, parent.id, {child.role: str(child.result["id"])})
+
+
+def _failed(session: Session, parent: Job) -> list[Job]:
+    return [child for child in _children(session, parent) if child.state in RETRYABLE]
+
+
+def _end_failed(session: Session, parent: Job, grid: Grid, *, result: Any) -> None:
+    """End with the list of what failed; the report of the rest stays the job's result."""
+    failed = _failed(session, parent)
+    words = []
+    for child in failed[:_SHOWN]:
+        part = grid.parts.get(child.role or "")
+        whose = f" of {', '.join(part.sources)}" if part is not None else ""
+        why = (child.error or {}).get("detail", "it was cancelled")
+        words.append(f"{child.kind}{whose} ({child.id}): {why}")
+    if len(failed) > _SHOWN:
+        words.append(f"and {len(failed) - _SHOWN} more")
+    reported = "All else is in the report. " if result is not None else ""
+    error = ChildFailedError(f"{len(failed)} jobs of the study failed. {reported}{'; '.join(words)}")
+    transitions.end(session, parent, "failed", error=transitions.problem_of(error), result=result)
+
+
+def _give_up(session: Session, parent: Job, error: ServiceError) -> None:
+    transitions.end(session, parent, "failed", error=transitions.problem_of(error))
+    for child in _children(session, parent):
+        if child.state not in FINISHED:
+            transitions.request_cancel(session, child.id)

@@ -1,0 +1,61 @@
+"""The transfers of a study, one run each, as its Parquet file keeps them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """One transfer.
+
+    Attributes:
+        source: the arm's name.
+        target: what it was measured on.
+        accuracy: 0 to 1, on the target's test images.
+        seed: of the transfer.
+        label_budget: images a class; None for all.
+        pretraining_seed: of the source; None where the study trained none.
+    """
+
+    source: str
+    target: str
+    accuracy: float
+    seed: int = 0
+    label_budget: int | None = None
+    pretraining_seed: int | None = None
+
+
+def read_runs(path: str | Path) -> list[Run]:
+    """The runs of a `transfers.parquet`; targets by name, or by id where two have one name.
+
+    Raises:
+        KeyError: a column is missing.
+    """
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(path).to_pylist()
+    ids_of: dict[str, set[str]] = {}
+    for row in rows:
+        ids_of.setdefault(row["target_name"], set()).add(row["target"])
+    return [
+        Run(
+            source=row["source"],
+            target=row["target_name"] if len(ids_of[row["target_name"]]) == 1 else row["target"],
+            accuracy=row["accuracy"],
+            seed=row["seed"],
+            label_budget=row["label_budget"],
+            pretraining_seed=row["pretraining_seed"],
+        )
+        for row in rows
+    ]
+
+
+def label_budgets(runs: Iterable[Run]) -> list[int | None]:
+    """The budgets in order, all labels last."""
+    return sorted({run.label_budget for run in runs}, key=lambda budget: (budget is None, budget or 0))
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Each name once, in the order in which they come."""
+    return list(dict.fromkeys(names))
