@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
@@ -34,7 +35,8 @@ from app.background import Sender
 from app.changes import Changes
 from app.middleware.auth import Authenticate
 from app.middleware.limits import LimitBody
-from app.middleware.observe import Observe
+from app.middleware.observe import QUIET, Observe
+from core import tracing
 from core.settings import get_settings
 from core.telemetry import configure_logging
 
@@ -71,11 +73,27 @@ def create_app() -> FastAPI:
         redoc_url=None,
         responses=COMMON,
         middleware=[Middleware(Observe), Middleware(Authenticate), Middleware(LimitBody)],
+        telemetry=_traces(),
     )
     handlers.install(app)
     for router in ROUTERS:
         app.include_router(router)
     return app
+
+
+def _traces() -> TelemetryConfig:
+    """A span a request, and nothing else of FastAPI's own, where traces are sent."""
+    tracing.name_service("g2l-api")
+    provider = tracing.provider()
+    return {
+        "tracing": provider is not None,
+        "tracer_provider": provider,
+        "metrics": False,
+        "logs": False,
+        "operation_spans": False,
+        "auto_configure": False,
+        "exclude": lambda scope: scope["path"] in QUIET,
+    }
 
 
 class _Api(FastAPI):
@@ -102,6 +120,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             changes.stop()
             await run_in_threadpool(sender.stop)
             await run_in_threadpool(changes.join)
+            await run_in_threadpool(tracing.flush)
 
 
 @contextmanager

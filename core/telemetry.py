@@ -6,6 +6,12 @@ import sys
 import structlog
 
 
+def request_id() -> str | None:
+    """The id of the request that this is done for, as lines of the log have it; None outside of any."""
+    found = structlog.contextvars.get_contextvars().get("request_id")
+    return None if found is None else str(found)
+
+
 def configure_logging(level: str, *, for_people: bool = False) -> None:
     """Write one line an event to standard error: JSON, or text; from structlog and the standard library."""
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()

@@ -7,9 +7,9 @@ WORKDIR /srv/g2l
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY g2l g2l
 # What the extra `service` lists, but for g2l[nn] and the engines; a test holds the two together.
-RUN pip install --no-cache-dir -c constraints.txt -e '.[data,dicom]' \
+RUN pip install --no-cache-dir -c constraints.txt -e '.[data,dicom,tracing]' \
     fastapi 'uvicorn[standard]' python-multipart pydantic pydantic-settings 'celery[redis]' redis \
-    sqlalchemy 'psycopg[binary]' alembic prometheus-client structlog obstore
+    sqlalchemy 'psycopg[binary]' alembic prometheus-client structlog obstore setproctitle
 COPY core core
 COPY app app
 COPY migrations migrations

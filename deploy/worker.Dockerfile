@@ -6,7 +6,7 @@ RUN useradd --uid 10001 --create-home g2l && install -d -o g2l -g g2l /var/lib/g
 WORKDIR /srv/g2l
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY g2l g2l
-RUN pip install --no-cache-dir -c constraints.txt -e '.[service,dicom]'
+RUN pip install --no-cache-dir -c constraints.txt -e '.[service,dicom,tracing]'
 COPY core core
 COPY app app
 COPY workers workers

@@ -7,6 +7,7 @@ import pytest
 pytest_plugins = [
     "tests.fixtures.buckets",
     "tests.fixtures.clients",
+    "tests.fixtures.collector",
     "tests.fixtures.engines",
     "tests.fixtures.service",
 ]

@@ -110,6 +110,6 @@ def test_the_api_image_has_all_of_the_service_but_torch_and_engines() -> None:
     install = re.search(r"^RUN pip install (.+?)(?<!\\)$", text, re.MULTILINE | re.DOTALL)
     assert install is not None
     words = [word.strip("'") for word in install[1].replace("\\\n", " ").split()]
-    listed = set(words[words.index(".[data,dicom]") + 1 :])
+    listed = set(words[words.index(".[data,dicom,tracing]") + 1 :])
     service = {requirement(each) for each in PROJECT["optional-dependencies"]["service"]}
     assert listed == service - ENGINES - {"g2l[nn]"}

@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from core import tracing
 from core.artifacts import Store
 from core.db.base import Base
 from core.db.jobs import JobEvent
@@ -69,13 +70,15 @@ class ActiveJob(Generic[SpecT]):
     stored_spec: dict[str, Any]
     settings: Settings
     store: Store
-    _stage: str | None = field(default=None, init=False)
+    stages: ExitStack = field(default_factory=ExitStack, init=False)  # the trace of the present stage
     _reported: float = field(default=0.0, init=False)
     _paces: dict[str, Pace] = field(default_factory=lambda: defaultdict(Pace), init=False)
 
     def enter(self, stage: str) -> None:
         """Say that a stage without countable steps has begun."""
         _log.info(stage)
+        self.stages.close()
+        self.stages.enter_context(tracing.span(stage))
         self._report(Progress(stage))
 
     def counting(self, stage: str, unit: str) -> OnProgress:
@@ -101,6 +104,7 @@ class ActiveJob(Generic[SpecT]):
     def metric(self, **data: float | int | str | None) -> None:
         """Record a measurement as an event."""
         _log.info("measured", **{name: _short(value) for name, value in data.items()})
+        tracing.event("measured", **data)
         with _tolerant(), transaction() as session:
             transitions.note(session, self.held, dict(data))
 

@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 
 def attend(held: Claim, settings: Settings, leaving: Callable[[], bool]) -> None:
     """Run an attempt and see it to its end: done, crashed, cancelled, or handed back as we leave."""
-    process = bear(held.job_id, held.attempt)
+    process = bear(held.job_id, held.attempt, held.traceparent)
     output = Output(process.output)
     beats = Beats(held, output, settings)
     try:

@@ -1,5 +1,6 @@
 """The thread that renews a running job's lease, and brings back what was asked of the job meanwhile."""
 
+import contextvars
 import threading
 import time
 
@@ -30,7 +31,8 @@ class Beats:
         self._over = threading.Event()
         self.cancel_requested = False
         self.lost = False
-        self._thread = threading.Thread(target=self._run, name="beats", daemon=True)
+        run = contextvars.copy_context().run  # its lines of the log are the attempt's
+        self._thread = threading.Thread(target=run, args=(self._run,), name="beats", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -56,7 +58,7 @@ class Beats:
             self.lost = True
         except SQLAlchemyError as error:
             silence = started - self._last
-            _log.warning("beat failed", job_id=self._held.job_id, silence=round(silence), error=str(error))
+            _log.warning("beat failed", silence=round(silence), error=str(error))
             self.lost = silence > PATIENCE_LEASES * self._settings.lease_seconds
         else:
             self._last = started

@@ -6,6 +6,7 @@ from celery import Celery, signals
 from celery.worker.consumer import Consumer
 from kombu import Exchange, Queue
 
+from core import tracing
 from core.queue import broker_url
 from core.settings import get_settings
 from core.telemetry import configure_logging
@@ -45,6 +46,14 @@ app.conf.update(
     # Without a timeout, a Redis that went away in silence would hold the worker in a read for ever.
     broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 5, "socket_keepalive": True},
 )
+
+
+tracing.name_service("g2l-worker")
+
+
+@signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _send_the_last_traces(**_: object) -> None:
+    tracing.flush()
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]

@@ -78,17 +78,19 @@ def wait_until_warm() -> None:
     first.join()
 
 
-def bear(job_id: str, attempt: int) -> Born:
-    """Start an attempt's process."""
+def bear(job_id: str, attempt: int, traceparent: str | None) -> Born:
+    """Start an attempt's process; its spans go below the one that `traceparent` names."""
     leash_end, leash = _forks.Pipe(duplex=False)
     output, output_end = _forks.Pipe(duplex=False)
-    process = _forks.Process(target=_begin, args=(job_id, attempt, leash_end, output_end))
+    process = _forks.Process(target=_begin, args=(job_id, attempt, traceparent, leash_end, output_end))
     with leash_end, output_end, output:
         process.start()
         return Born(process, leash, os.fdopen(os.dup(output.fileno()), "rb"))
 
 
-def _begin(job_id: str, attempt: int, leash_end: Connection, output_end: Connection) -> None:
+def _begin(
+    job_id: str, attempt: int, traceparent: str | None, leash_end: Connection, output_end: Connection
+) -> None:
     """In the new process: become what ``python -m workers.run`` would be."""
     os.setsid()
     os.dup2(leash_end.fileno(), 0)
@@ -100,4 +102,4 @@ def _begin(job_id: str, attempt: int, leash_end: Connection, output_end: Connect
     setproctitle(f"{sys.executable} -m workers.run {job_id} {attempt}")  # for people who look at `ps`
     from workers.run import main  # not above: a worker itself imports nothing of this
 
-    sys.exit(main(job_id, attempt))
+    sys.exit(main(job_id, attempt, traceparent))

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import structlog
 from sqlalchemy.orm import Session
 
-from core import disk
+from core import disk, tracing
 from core.artifacts import open_store
 from core.db.jobs import Job, JobLog
 from core.errors import FieldError, InternalJobError, LeaseLostError, ServiceError, StorageFullError
@@ -33,19 +33,23 @@ class Stopped(BaseException):
     """The worker asks this process to end; no `except Exception` may hold it up."""
 
 
-def main(job_id: str, attempt: int) -> int:
+def main(job_id: str, attempt: int, traceparent: str | None = None) -> int:
     """Run one attempt; the exit status is 0 if the job is over, or another's."""
     leash.hold()
+    tracing.name_service("g2l-job")
     signal.signal(signal.SIGTERM, _stop)
     configure_logging(get_settings().log_level, for_people=True)  # it becomes the job's log
     try:
         job = _load(job_id, attempt)
         if job is not None:
-            _run(job)
+            with tracing.span(f"run {job.held.kind}", within=traceparent, job_id=job_id, attempt=attempt):
+                _run(job)
     except LeaseLostError:
         _log.info("lease lost", job_id=job_id, attempt=attempt)
     except Stopped:
         return 128 + signal.SIGTERM
+    finally:
+        tracing.flush()
     return 0
 
 
@@ -69,7 +73,8 @@ def _run(job: ActiveJob[Any]) -> None:
         task = importlib.import_module(f"workers.tasks.{job.held.kind.replace('-', '_')}")
         _log.info("started", kind=job.held.kind, job_id=job.held.job_id, attempt=job.held.attempt)
         started = time.perf_counter()
-        product: Product = task.run(job)
+        with job.stages:
+            product: Product = task.run(job)
         seconds = time.perf_counter() - started
         product.note_pace(seconds, job.images_per_second())
         patiently(lambda session: _succeed(session, job, product))
@@ -139,4 +144,4 @@ def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))

@@ -51,7 +51,11 @@ def _run(job_id: str) -> None:
         held = transitions.claim(session, job_id, identity.WORKER_ID, settings.lease_seconds)
     if held is None:
         return
-    origin = {"job_id": held.job_id, "attempt": held.attempt, "request_id": held.request_id}
+    origin: dict[str, str | int | None] = {
+        "job_id": held.job_id,
+        "attempt": held.attempt,
+        "request_id": held.request_id,
+    }
     with (
         structlog.contextvars.bound_contextvars(**origin),
         tracing.span(f"attempt {held.kind}", within=held.traceparent, **origin) as span,

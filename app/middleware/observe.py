@@ -18,7 +18,7 @@ DURATION = Histogram(
 )
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"})
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
-_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class Observe:
@@ -67,7 +67,7 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", "none")
     REQUESTS.labels(method, route, str(status)).inc()
     DURATION.labels(method, route).observe(seconds)
-    log = logger.debug if route in _QUIET else logger.info
+    log = logger.debug if route in QUIET else logger.info
     log(
         "request",
         method=scope["method"],

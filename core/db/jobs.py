@@ -41,6 +41,8 @@ class Job(Timestamped, Base):
     cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
     error: Mapped[dict[str, object] | None] = mapped_column(JSONB)
     result: Mapped[dict[str, object] | None] = mapped_column(JSONB)
+    request_id: Mapped[str | None] = mapped_column(String(100))  # of the request that asked for it
+    traceparent: Mapped[str | None] = mapped_column(String(55))  # the span that its traces go on from
     queued_at: Mapped[datetime] = mapped_column(server_default=func.now())  # last
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
+from core import tracing
 from core.db.jobs import Job
 from core.errors import JobFinishedError, LeaseLostError, NotFoundError, ServiceError
 from core.ids import new_id
@@ -20,15 +21,18 @@ from core.jobs import events, needs, outbox
 from core.jobs.states import FINISHED, RETRYABLE, State
 from core.specs.kinds import PARENTS, QUEUES, Kind, dump_spec, parse_spec
 from core.specs.references import references
+from core.telemetry import request_id
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What an attempt holds: the job, and the token that fences its writes."""
+    """What an attempt holds: the job, the token that fences its writes, and where the job came from."""
 
     job_id: str
     kind: str
     attempt: int
+    request_id: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,12 @@ def submit(
         InvalidRequestError: something that the spec names is gone.
     """
     is_parent = kind in PARENTS
+    job_id = new_id("job")
+    origin = parent.traceparent if parent else None
+    with tracing.span(f"submit {kind}", within=origin, job_id=job_id) as traceparent:
+        pass  # a point in time: what is done under it is done by workers, later
     job = Job(
-        id=new_id("job"),
+        id=job_id,
         kind=kind,
         spec=dump_spec(spec),
         state="running" if is_parent else "queued",
@@ -67,6 +75,8 @@ def submit(
         queue=None if is_parent else QUEUES.get(kind, "cpu"),
         parent_id=parent.id if parent else None,
         role=role,
+        request_id=parent.request_id if parent else request_id(),
+        traceparent=traceparent,
     )
     session.add(job)
     session.flush()
@@ -91,12 +101,12 @@ def claim(session: Session, job_id: str, owner: str, lease_seconds: float) -> Cl
             progressed_at=func.now(),
             version=Job.version + 1,
         )
-        .returning(Job.kind, Job.attempt)
+        .returning(Job.kind, Job.attempt, Job.request_id, Job.traceparent)
     ).one_or_none()
     if row is None:
         return None
     events.record(session, job_id, "state", {"state": "running", "attempt": row.attempt})
-    return Claim(job_id, row.kind, row.attempt)
+    return Claim(job_id, *row)
 
 
 def beat(session: Session, held: Claim, lease_seconds: float, stall_seconds: float) -> bool:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import select, text
 
 from core.db.jobs import Job, Outbox
@@ -27,6 +28,12 @@ def started(**fields: Any) -> str:
         parent = transitions.submit(session, "pipeline", spec)
         plans.begin(session, parent)
         return parent.id
+
+
+def test_stages_come_from_the_request_that_asked_for_the_pipeline() -> None:
+    with structlog.contextvars.bound_contextvars(request_id="request-1"):
+        parent_id = started()
+    assert {row(parent_id).request_id, current(parent_id).request_id} == {"request-1"}
 
 
 def row(job_id: str) -> Job:
