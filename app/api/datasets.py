@@ -42,7 +42,7 @@ class DatasetsQuery(paging.PageQuery):
     openapi_extra=bodies.upload_schema(JSON_BODY, DatasetOptions, several=True),
 )
 async def create_dataset(request: Request, keyed: IdempotentRequest) -> Response:
-    """Take in an archive or its shards, sent along or lying at a URI; answers with the job that does."""
+    """Take in an archive or its shards, sent or lying at a URI, or draw images; answers with the job."""
     settings = get_settings()
     if not bodies.is_multipart(request):
         spec = await _asked(await bodies.parsed_json(request, JSON_BODY), settings)
@@ -64,7 +64,8 @@ async def create_dataset(request: Request, keyed: IdempotentRequest) -> Response
 async def _asked(body: DatasetRequest, settings: Settings) -> DatasetSpec:
     options = body.model_dump(exclude={"upload_ids"})
     if body.upload_ids is None:
-        check_uri(body.uri or "", settings)
+        if body.uri is not None:
+            check_uri(body.uri, settings)
         return DatasetSpec(**options)
     arrived = await run_in_threadpool(complete, open_store(settings), body.upload_ids, "upload_ids")
     check_files([upload.filename for upload in arrived])

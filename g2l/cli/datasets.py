@@ -7,7 +7,7 @@ import typer
 
 from g2l.cli.follow import finish, upload
 from g2l.cli.groups import resource_group
-from g2l.cli.options import Name
+from g2l.cli.options import ImageSize, Name, Seed, given
 from g2l.cli.output import print_fields, print_line, print_rows
 from g2l.cli.session import Session, Wait, command
 from g2l.client.progress import reporting
@@ -77,3 +77,18 @@ def create(
         options = {"label_by": label_by, "group_by": group_by, "extends": extends}
         job = upload(session.client, images, name, reporter, label=label, **options)
     finish(session, job, wait_for_it=wait)
+
+
+@command(group, "draw")
+def draw(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    n_classes: Annotated[int | None, typer.Option("--classes", help="Of as many images each.")] = None,
+    n_items: Annotated[int | None, typer.Option("--items", help="Images in all.")] = None,
+    image_size: ImageSize = None,
+    seed: Seed = None,
+    wait: Wait = True,
+) -> None:
+    """Draw labelled images by formula, fractals, to train on without any photographs."""
+    fields = given(n_classes=n_classes, n_items=n_items, image_size=image_size, seed=seed)
+    finish(session, session.client.datasets.draw(name, **fields), wait_for_it=wait)

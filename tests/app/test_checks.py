@@ -97,6 +97,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("anchor-sets", {"anchors": _two(), "embedder": ["anchor-network", "self-supervised"]}),
     ("labelings", {"method": "k-means", "dataset_id": "$pool", "n_classes": 2, "embedder": ["$emb", "$mdl"]}),
     ("anchor-sets", {"anchors": _two(dataset_id="$pool", **{"class": "dog-s"})}),
+    ("datasets", {"name": "drawn", "procedural": {}}),
     ("labelings", {"dataset_id": "$pool", "anchor_set_id": "$anc", "length": 4}),
     ("labelings", {"dataset_id": "$grey", "anchor_set_id": "$anc", "prefer": "near", "ordered": False}),
     ("labelings", {"dataset_id": "$vectors", "anchor_set_id": "$vector_anc"}),
@@ -220,6 +221,13 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("pipelines", {"dataset_id": "$vectors"}, ["#/dataset_id"]),
     ("pipelines", {"dataset_id": "$pool", "transfer": {"dataset_id": "$vectors"}}, ["#/transfer/dataset_id"]),
     ("models", {"objective": "self-supervised", "dataset_id": "$vectors"}, ["#/dataset_id"]),
+    # What is drawn.
+    ("datasets", {"name": "a", "procedural": {"n_classes": 1}}, ["#/procedural/n_classes"]),
+    ("datasets", {"name": "a", "procedural": {"n_items": 99}}, ["#/procedural"]),
+    ("datasets", {"name": "a", "procedural": {"kind": "clouds"}}, ["#/procedural/kind"]),
+    ("datasets", {"name": "a", "procedural": {}, "uri": "file:///a"}, ["#"]),
+    ("datasets", {"name": "a", "procedural": {}, "extends": "$pool"}, ["#"]),
+    ("datasets", {"name": "a", "procedural": {"n_items": 10_000_001}}, ["#/procedural/n_items"]),
     # What distillation and smoothing need.
     ("models", {"objective": "distillation", **POOL}, ["#/embedder"]),
     ("models", {"objective": "distillation", **POOL, "embedder": "mdl_x"}, ["#/embedder"]),

@@ -7,7 +7,7 @@ import pytest
 
 from core.db.resources import Artifact, Dataset
 from core.manifests import MANIFEST
-from core.specs.datasets import DatasetSpec
+from core.specs.datasets import DatasetSpec, Procedural
 from tests.fixtures.shards import webdataset
 from tests.workers.archives import folders, png, submit_dataset, upload, zipped
 from tests.workers.service import Service
@@ -35,6 +35,19 @@ def test_an_upload_becomes_a_dataset_and_leaves_nothing_else(service: Service) -
     folder = service.store.path(dataset.artifact)
     assert {path.name for path in folder.iterdir()} == set(artifact.files) | {MANIFEST}
     service.until(lambda: service.half_made() == [])
+
+
+def test_fractals_are_drawn_the_same_again(service: Service) -> None:
+    asked = Procedural(n_classes=5, n_items=23, image_size=16, seed=3)
+    spec = DatasetSpec(name="fractals", procedural=asked)
+    first, again = (
+        service.row(Dataset, service.succeeded(service.submit("dataset", spec))) for _ in range(2)
+    )
+    assert [(c["name"], c["count"]) for c in first.classes] == [
+        (f"fractal-{number}", 5 - (number > 2)) for number in range(5)
+    ]
+    assert first.image_size == {"min": 16, "max": 16}
+    assert (first.artifact, first.sha256) == (again.artifact, again.sha256)
 
 
 def test_a_folder_below_an_allowed_root(service: Service) -> None:

@@ -1,4 +1,4 @@
-"""The ingest job: an archive or a folder in, a pack out."""
+"""The ingest job: an archive, a folder or a formula in, a pack out."""
 
 import hashlib
 import os
@@ -11,6 +11,7 @@ from core.errors import InvalidRequestError
 from core.ids import new_id
 from core.settings import Settings
 from core.specs.datasets import DatasetSpec
+from g2l.data.fractals import draw_fractals
 from g2l.data.pack import Pack, write_pack
 from workers.active import ActiveJob, load
 from workers.products import Made, Product
@@ -19,7 +20,7 @@ _CHUNK = 1 << 20
 
 
 def run(job: ActiveJob[DatasetSpec]) -> Product:
-    """Pack what was uploaded, or what lies at the URI, behind what the dataset that it extends has."""
+    """Pack what was uploaded, lies at the URI or is drawn, behind what the dataset that it extends has."""
     started = time.perf_counter()
     parent = None if job.spec.extends is None else load(Dataset, job.spec.extends)
     with job.staging() as folder:
@@ -65,7 +66,12 @@ def run(job: ActiveJob[DatasetSpec]) -> Product:
 
 def _source(job: ActiveJob[DatasetSpec], several: Path) -> tuple[Path, str]:
     """What is to be read, and its name; several uploads as a folder of their names."""
-    uploads = job.spec.uploads
+    uploads, procedural = job.spec.uploads, job.spec.procedural
+    if procedural is not None:
+        drawn = several.with_name("fractals.tar")
+        wanted = procedural.model_dump(exclude={"kind"})
+        draw_fractals(drawn, **wanted, on_progress=job.counting("drawing", "images"))
+        return drawn, drawn.name
     if len(uploads) == 1:
         return job.store.arrived(uploads[0].id, uploads[0].sha256), uploads[0].filename
     if uploads:
