@@ -15,4 +15,5 @@ COPY app app
 COPY migrations migrations
 USER g2l
 EXPOSE 8000
-CMD ["python", "-m", "uvicorn", "app.main:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000"]
+ENV G2L_HOST=0.0.0.0
+CMD ["python", "-m", "app.commands.api"]

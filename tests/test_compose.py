@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -33,9 +35,44 @@ def requirement(text: str) -> str:
 
 
 def test_all_parts_are_there() -> None:
-    assert set(SERVICES) == {"postgres", "redis", "s3", "migrate", "api", "cpu-worker", "gpu-worker"}
-    named = {volume.partition(":")[0] for each in SERVICES.values() for volume in each.get("volumes", [])}
-    assert named == set(COMPOSE["volumes"])
+    engines = {"postgres", "redis", "s3", "proxy", "prometheus"}
+    assert set(SERVICES) == {*engines, "migrate", "api", "cpu-worker", "gpu-worker"}
+    mounted = {volume.partition(":")[0] for each in SERVICES.values() for volume in each.get("volumes", [])}
+    files = {name for name in mounted if name.startswith("./")}
+    assert mounted - files == set(COMPOSE["volumes"])
+    assert all((ROOT / name).is_file() for name in files)
+
+
+def test_the_file_is_what_compose_understands() -> None:
+    """By the schema of the Compose Specification, which check-jsonschema carries."""
+    command = ["-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"]
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_all_that_lasts_is_watched_and_bounded() -> None:
+    lasting = {name: service for name, service in SERVICES.items() if name not in ("migrate", "s3")}
+    assert [name for name, service in lasting.items() if "healthcheck" not in service] == []
+    assert [name for name, each in lasting.items() if not each["deploy"]["resources"]["limits"]] == []
+
+
+def test_only_the_proxy_is_reached_from_outside() -> None:
+    open_to_all = {
+        name
+        for name, service in SERVICES.items()
+        if any(not port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    }
+    assert open_to_all == {"proxy"}
+
+
+def test_prometheus_asks_each_replica_with_its_key() -> None:
+    (scrape,) = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())["scrape_configs"]
+    (replicas,) = scrape["dns_sd_configs"]
+    assert replicas["names"] == ["api"]
+    assert replicas["port"] == Settings.model_fields["port"].default
+    (secret,) = SERVICES["prometheus"]["secrets"]
+    assert scrape["authorization"] == {"credentials_file": f"/run/secrets/{secret}"}
+    assert secret in COMPOSE["secrets"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -55,11 +92,6 @@ def test_commands_name_modules_that_exist(name: str) -> None:
         else:
             assert command[:2] == ["python", "-c"]
             compile(command[2], "<compose>", "exec")
-
-
-def test_the_api_command_names_the_factory() -> None:
-    module, _, factory = SERVICES["api"]["command"][3].partition(":")
-    assert callable(getattr(importlib.import_module(module), factory))
 
 
 def test_the_migration_command_is_an_operators_command() -> None:
