@@ -44,7 +44,7 @@ def understood(db: Session, spec: StudySpec) -> StudySpec:
         for index, source in enumerate(spec.sources)
     ]
     inputs.finish()
-    return spec.model_copy(update={"sources": sources})
+    return spec.model_copy(update={"sources": sources, "baseline": spec.baseline_name})
 
 
 def _source(

@@ -1,12 +1,11 @@
 """What a study has made so far, and what equal requests had made before it."""
 
-from typing import Any
-
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Session
 
+from core.db.base import Json
 from core.db.resources import AnchorSet, Labeling, Model, Resource, StudyPart, Transfer
 from core.jobs import needs
 from core.jobs.study_grid import Part
@@ -51,7 +50,7 @@ def recorded(session: Session, part: Part) -> str | None:
             Transfer.dataset_id == wanted["dataset_id"], Transfer.model_id == wanted["model_id"]
         )
     rows = session.execute(statement.order_by(table.id.desc()).limit(_LOOKED_AT))
-    return next((row.id for row in rows if _bare(parse_spec(part.kind, row.spec)) == wanted), None)
+    return next((row.id for row in rows if _read(part.kind, row.spec) == wanted), None)
 
 
 def loss_of(session: Session, model_id: str) -> float:
@@ -61,5 +60,13 @@ def loss_of(session: Session, model_id: str) -> float:
     return float(last["loss"] if held_out is None else held_out)
 
 
-def _bare(request: BaseModel) -> dict[str, Any]:
+def _read(kind: Kind, stored: Json) -> Json | None:
+    """What a row was asked for, with today's defaults; None if that cannot be read today."""
+    try:
+        return _bare(parse_spec(kind, stored))
+    except ValidationError:
+        return None
+
+
+def _bare(request: BaseModel) -> Json:
     return {name: value for name, value in dump_spec(request).items() if name != "name"}

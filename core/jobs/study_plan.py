@@ -38,7 +38,7 @@ def go_on(session: Session, parent: Job) -> None:
         with session.begin_nested():
             grid = _ask(session, parent)
     except (ServiceError, ValidationError) as error:  # what it stands on was deleted, or makes no sense
-        cause = error if isinstance(error, ServiceError) else InvalidRequestError(str(error))
+        cause = error if isinstance(error, ServiceError) else InvalidRequestError(error.errors()[0]["msg"])
         _give_up(session, parent, cause)
         return
     waiting = [child for child in _children(session, parent) if child.state not in FINISHED]

@@ -114,7 +114,10 @@ class StudySpec(Spec):
         description="labelled datasets to transfer to"
     )
     sources: Annotated[
-        list[Annotated[StudySource, BeforeValidator(_source)]], Field(min_length=1, max_length=200)
+        list[
+            Annotated[StudySource, BeforeValidator(_source, json_schema_input_type=StudySource | str | None)]
+        ],
+        Field(min_length=1, max_length=200),
     ] = Field(description="what to compare; a model's id alone and null (from scratch) are sources too")
     pool: str | None = Field(None, description="the dataset that sources are trained on")
     pretraining_seeds: Annotated[list[Seed], Field(min_length=1, max_length=100)] = Field(

@@ -1,6 +1,6 @@
 """Sending and waiting, with the progress shown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from g2l.cli.output import print_fields
@@ -70,14 +70,16 @@ def wait_stages(job: "Job[T]", reporter: Reporter, *, timeout: float | None = No
         raise
 
 
-def finish(session: Session, job: "Job[A]", *, wait_for_it: bool) -> None:
-    """After a request: wait and print what was made, or print the job."""
+def finish(
+    session: Session, job: "Job[A]", *, wait_for_it: bool, show: Callable[[JsonObject], None] = print_fields
+) -> None:
+    """After a request: wait and print what was made (as `show` prints it), or print the job."""
     if not wait_for_it:
         print_job(session, job)
         return
     with reporting() as reporter:
         made = wait_stages(job, reporter).resource().body
-    session.show(made, lambda: print_fields(made))
+    session.show(made, lambda: show(made))
 
 
 def print_job(session: Session, job: JobAnswer) -> None:

@@ -31,7 +31,7 @@ group = resource_group(
     lambda client: client.labelings,
     columns=("id", "name", "method", "n_items", "n_classes", "degenerate_share", "created_at"),
 )
-_FORMATS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+FORMATS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
 @command(group, "create")
@@ -112,7 +112,7 @@ def labels(
         for row in session.client.labelings.labels(labeling):
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
         return
-    format_ = _FORMATS.get(out.suffix.lower())
+    format_ = FORMATS.get(out.suffix.lower())
     if format_ is None:
         raise UsageError(f"--out names a .jsonl, .csv or .parquet file; got {out}")
     session.client.labelings.labels(labeling).save(out, format_)

@@ -17,6 +17,7 @@ from g2l.cli import (
     models,
     pretraining,
     run,
+    studies,
     transfers,
 )
 from g2l.cli.examples import show_examples
@@ -51,6 +52,7 @@ def build() -> typer.Typer:
         ("pretrain", pretraining.group),
         ("transfer", transfers.group),
         ("forecast", forecasts.group),
+        ("study", studies.group),
         ("models", models.group),
         ("jobs", jobs.group),
     ):

@@ -202,6 +202,16 @@ class Forecast(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Interval(Answer):
+    """An estimate and its interval; of one run alone there is none."""
+
+    value: float
+    low: float | None
+    high: float | None
+    level: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class PseudoLabel(Answer):
     """What a labeling says of an item."""
 
@@ -379,6 +389,105 @@ class Pipeline(Answer):
     rounds: tuple[Round, ...]
     created_at: datetime
     spec: JsonObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyDifference(Answer):
+    """How much more accurate a source is than the baseline, over pairs of runs with equal seeds.
+
+    Attributes:
+        target: None: the mean over all targets.
+        wins: targets on which it is positive.
+        losses: targets on which it is negative.
+    """
+
+    source: str
+    baseline: str
+    target: str | None
+    label_budget: int | None
+    difference: Interval
+    n_pairs: int
+    n_targets: int
+    wins: int
+    losses: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyForecast(Answer):
+    """What was to be expected of a source on a target by all transfers on others, and what came out."""
+
+    source: str
+    target: str
+    label_budget: int | None
+    expected: Interval | None
+    accuracy: float
+    calibrated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyMean(Answer):
+    """How accurate a source is: on a target, or on the mean over targets.
+
+    Attributes:
+        target: None: the mean over all targets.
+    """
+
+    source: str
+    target: str | None
+    label_budget: int | None
+    accuracy: Interval
+    n_runs: int
+    n_targets: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyMissing(Answer):
+    """A transfer that was asked for and is not there."""
+
+    source: str
+    pretraining_seed: int | None
+    target: str
+    label_budget: int | None
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySource(Answer):
+    """A source, and what was made for it.
+
+    Attributes:
+        models: pretraining_seed and model_id of each.
+    """
+
+    name: str
+    method: str
+    models: tuple[JsonObject, ...]
+    labeling_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study(Answer):
+    """What a study has found.
+
+    Attributes:
+        complete: whether all transfers are there that were asked for.
+    """
+
+    id: str
+    name: str | None
+    created_at: datetime
+    job_id: str
+    spec: JsonObject
+    seconds: float | None
+    images_per_second: float | None
+    complete: bool
+    n_transfers: int
+    baseline: str
+    sources: tuple[StudySource, ...]
+    table: tuple[StudyMean, ...]
+    differences: tuple[StudyDifference, ...]
+    forecasts: tuple[StudyForecast, ...]
+    missing: tuple[StudyMissing, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

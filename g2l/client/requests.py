@@ -5,6 +5,8 @@ Written by scripts/client_types.py from the service's schemas; change those, the
 
 from typing import Literal, NotRequired, Required, TypedDict
 
+from g2l.client.values import JsonObject
+
 # A given anchor: the mean response of a dataset, or of one of its classes.
 AnchorSpec = TypedDict(
     "AnchorSpec",
@@ -60,6 +62,8 @@ class GeometryLabelingSpec(TypedDict, total=False):
         min_class_size: images of smaller classes back off to labels of fewer anchors; by default 1.
         max_classes: back off until there are no more; None: any.
         temperature: how soft the soft targets are, in the metric's squared units; None: by their spread.
+        views: whose responses are averaged: the image as it is, then crops, half of them mirrored; by default
+            1.
         classes_of: a labeling whose class ids are kept.
     """
 
@@ -73,6 +77,7 @@ class GeometryLabelingSpec(TypedDict, total=False):
     min_class_size: int
     max_classes: int | None
     temperature: float | None
+    views: int
     classes_of: str | None
 
 
@@ -83,6 +88,8 @@ class KMeansLabelingSpec(TypedDict, total=False):
         embedder: by default patch-kmeans.
         classes_of: a labeling whose class ids are kept.
         n_classes: how many clusters.
+        views: whose responses are averaged: the image as it is, then crops, half of them mirrored; by default
+            1.
         seed: of all that is random; by default 0.
     """
 
@@ -91,6 +98,7 @@ class KMeansLabelingSpec(TypedDict, total=False):
     embedder: str | list[str]
     classes_of: str | None
     n_classes: int | None
+    views: int
     seed: int
 
 
@@ -212,6 +220,8 @@ class GeometryOptions(TypedDict, total=False):
         min_class_size: images of smaller classes back off to labels of fewer anchors; by default 1.
         max_classes: back off until there are no more; None: any.
         temperature: how soft the soft targets are, in the metric's squared units; None: by their spread.
+        views: whose responses are averaged: the image as it is, then crops, half of them mirrored; by default
+            1.
     """
 
     name: str | None
@@ -222,6 +232,7 @@ class GeometryOptions(TypedDict, total=False):
     min_class_size: int
     max_classes: int | None
     temperature: float | None
+    views: int
 
 
 class PseudoLabelOptions(TypedDict, total=False):
@@ -312,8 +323,134 @@ class PipelineSpec(TypedDict, total=False):
     transfer: TransferOptions | None
 
 
+class LabelsRecipe(TypedDict, total=False):
+    """Pseudo-labels to be made for a source: by anchors, or by a control.
+
+    Attributes:
+        anchors: as of a pipeline.
+        labeling: as of POST /v1/labelings, less the ids.
+    """
+
+    anchors: PipelineAnchors | None
+    labeling: JsonObject | None
+
+
+class StudySource(TypedDict, total=False):
+    """One arm: a model that is there, a recipe to train one by, or, without either, random weights.
+
+    Attributes:
+        anchors: as of a pipeline.
+        labeling: as of POST /v1/labelings, less the ids.
+        model_id: a model that is there.
+        pool: the dataset to train on; None: the study's.
+        labelings: several, a head each.
+        model: as of POST /v1/models; trained once a pretraining seed.
+        method: another than the study's.
+    """
+
+    name: Required[str]
+    anchors: PipelineAnchors | None
+    labeling: JsonObject | None
+    model_id: str | None
+    pool: str | None
+    labelings: list[LabelsRecipe] | None
+    model: JsonObject | None
+    method: Literal["fine-tune", "linear-probe"] | None
+
+
+class StudyModels(TypedDict, total=False):
+    """What all trainings of a study share, unless a source says otherwise.
+
+    Attributes:
+        arch: by default resnet-tiny.
+        epochs: passes over the images; by default 6.
+        image_size: pixels along a side; by default 32.
+        batch_size: images in a step; by default 128.
+        learning_rate: the highest of its schedule; by default 0.004.
+        learning_rates: a sweep, the same for every source: at the first pretraining seed the rate of the
+            lowest held-out loss is chosen (of the lowest training loss where nothing is held out).
+        augmentation: by default crop.
+    """
+
+    arch: Literal["resnet-tiny", "resnet-18", "resnet-50", "regnet-tiny", "convnextv2-atto", "vit-tiny"]
+    epochs: int
+    image_size: int
+    batch_size: int
+    learning_rate: float
+    learning_rates: list[float] | None
+    augmentation: Literal["crop", "crop-flip", "affine"]
+
+
+class TransferRecipe(TypedDict, total=False):
+    """How a source is put to use; the same for every source that is compared.
+
+    Attributes:
+        epochs: passes over the images; by default 30.
+        method: by default fine-tune.
+        image_size: None: the model's own, or 32 from scratch.
+        batch_size: images in a step; by default 32.
+        learning_rate: None: chosen by cross-validation inside the labelled budget.
+        balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
+            none.
+        augmentation: how training images are moved by chance; by default crop.
+    """
+
+    epochs: int
+    method: Literal["fine-tune", "linear-probe"]
+    image_size: int | None
+    batch_size: int
+    learning_rate: float | None
+    balance: Literal["none", "sampling", "loss"]
+    augmentation: Literal["crop", "crop-flip", "affine"]
+
+
+class StudySpec(TypedDict, total=False):
+    """A parent job with a child for each labeling, model and transfer; equal ones are made once.
+
+    Attributes:
+        targets: labelled datasets to transfer to.
+        sources: what to compare; a model's id alone and None (from scratch) are sources too.
+        pool: the dataset that sources are trained on.
+        pretraining_seeds: each source with a recipe is trained once a seed; by default [0].
+        seeds: of the transfers; by default [0].
+        label_budgets: labelled images a class; None: all; by default [10].
+        baseline: the source that the others are compared with; None: the first.
+    """
+
+    targets: Required[list[str]]
+    sources: Required[list[StudySource | str | None]]
+    name: str | None
+    pool: str | None
+    pretraining_seeds: list[int]
+    seeds: list[int]
+    label_budgets: list[int | None]
+    model: StudyModels
+    transfer: TransferRecipe
+    baseline: str | None
+
+
+class Procedural(TypedDict, total=False):
+    """Labelled images by formula, which need no data at all; docs/method.md says how they are drawn.
+
+    Attributes:
+        n_classes: of as many images each; by default 100.
+        n_items: images in all; by default 10000.
+        image_size: pixels along a side; by default 32.
+        seed: of all that is random; by default 0.
+    """
+
+    n_classes: int
+    n_items: int
+    image_size: int
+    seed: int
+
+
 class DatasetRequest(TypedDict, total=False):
-    """The JSON body: where the images lie already, or the uploads that brought them."""
+    """The JSON body: where the images lie already, the uploads that brought them, or what to draw.
+
+    Attributes:
+        procedural: images by formula.
+    """
 
     name: Required[str]
     label_by: str | None
@@ -321,6 +458,7 @@ class DatasetRequest(TypedDict, total=False):
     extends: str | None
     uri: str | None
     upload_ids: list[str] | None
+    procedural: Procedural | None
 
 
 class TrainModelSpec(TypedDict, total=False):
@@ -372,5 +510,5 @@ class TrainModelSpec(TypedDict, total=False):
     labeling_ids: list[str] | None
     targets: Literal["hard", "soft"] | list[Literal["hard", "soft"]]
     dataset_id: str
-    method: Literal["simclr", "vicreg"]
+    method: Literal["simclr", "vicreg", "swav"]
     embedder: str | list[str]

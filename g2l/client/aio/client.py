@@ -14,6 +14,7 @@ from g2l.client.aio.resources import (
     AsyncPipelines,
     AsyncTransfers,
 )
+from g2l.client.aio.studies import AsyncStudies
 from g2l.client.aio.transport import AsyncTransport
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -40,6 +41,7 @@ class AsyncClient:
         transfers: sources fine-tuned on targets.
         forecasts: expected accuracies.
         pipelines: the whole main job.
+        studies: sources compared over targets and seeds.
         jobs: the work of the service.
 
     Examples:
@@ -76,6 +78,7 @@ class AsyncClient:
         self.transfers = AsyncTransfers(self._transport, self.jobs)
         self.forecasts = AsyncForecasts(self._transport, self.jobs)
         self.pipelines = AsyncPipelines(self._transport, self.jobs)
+        self.studies = AsyncStudies(self._transport, self.jobs)
 
     @property
     def url(self) -> str:

@@ -18,7 +18,6 @@ from g2l.client.waiting import AsyncInterrupts, async_sleep
 
 WATCHED_POLL, POLL = 1, 30  # seconds; the service answers sooner when the job changes its state or stage
 PACE = 0.5  # at most two questions a second, also of a busy job
-PARENTS = frozenset({"pipeline", "study"})  # their children are shown, not they
 T = TypeVar("T")
 Reader = Callable[[JsonObject], Any]
 
@@ -205,10 +204,9 @@ class AsyncJobs:
             await async_sleep(max(0.0, PACE - (time.monotonic() - asked)))
 
     async def _report(self, job: JobAnswer, reporter: Reporter, ended: set[str]) -> None:
-        """Show a job, or the children of a parent that have not been shown at their end."""
-        if not job.children:
-            if job.kind not in PARENTS:
-                reporter.update(Status.of_job(job))
+        """Show a job, or the children of a pipeline that have not been shown at their end."""
+        if job.kind != "pipeline":  # of a study they are too many
+            reporter.update(Status.of_job(job))
             return
         for id_ in job.children:
             if id_ not in ended:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Generic, TypeVar, Unpack
 
 from g2l.client.aio.jobs import AsyncJob, AsyncJobs
-from g2l.client.aio.labels import AsyncLabels
+from g2l.client.aio.rows import AsyncRows
 from g2l.client.aio.transport import AsyncTransport
 from g2l.client.aio.uploads import post_files
 from g2l.client.answers import (
@@ -30,6 +30,7 @@ from g2l.client.requests import (
     GeometryLabelingSpec,
     KMeansLabelingSpec,
     PipelineSpec,
+    Procedural,
     ShuffledLabelingSpec,
     TransferSpec,
 )
@@ -169,6 +170,15 @@ class AsyncDatasets(AsyncResources[Dataset]):
         asked = {"name": name, "uri": uri, "label_by": label_by, "group_by": group_by, "extends": extends}
         return await self._ask({field: value for field, value in asked.items() if value is not None})
 
+    async def draw(self, name: str, **procedural: Unpack[Procedural]) -> AsyncJob[Dataset]:
+        """Have the service draw labelled images by formula, which need no data at all.
+
+        Args:
+            name: of the dataset.
+            procedural: kind, n_classes, n_items, image_size, seed.
+        """
+        return await self._ask({"name": name, "procedural": dict(procedural)})
+
     async def items(self, id_: str) -> AsyncIterator[Item]:
         """The items of a dataset, with their labels."""
         async for body in self._transport.items(f"{self._of(id_)}/items"):
@@ -211,8 +221,8 @@ class AsyncLabeling(LabelingAnswer):
 
     labelings: "AsyncLabelings" = field(repr=False, compare=False)
 
-    def labels(self) -> AsyncLabels:
-        """The labels, streamed, or as a table."""
+    def labels(self) -> AsyncRows:
+        """The labels, streamed, or as a table: `item_id`, `path`, `label`, `class_id`, `anchors`, …."""
         return self.labelings.labels(self.id)
 
 
@@ -250,9 +260,9 @@ class AsyncLabelings(AsyncResources[AsyncLabeling]):
         """
         return await self._ask({"method": "shuffled", **fields})
 
-    def labels(self, id_: str) -> AsyncLabels:
+    def labels(self, id_: str) -> AsyncRows:
         """The labels of a labeling, streamed, or as a table."""
-        return AsyncLabels(self._transport, f"{self._of(id_)}/labels")
+        return AsyncRows(self._transport, f"{self._of(id_)}/labels")
 
 
 class AsyncTransfers(AsyncResources[Transfer]):

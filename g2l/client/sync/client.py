@@ -15,6 +15,7 @@ from g2l.client.sync.resources import (
     Pipelines,
     Transfers,
 )
+from g2l.client.sync.studies import Studies
 from g2l.client.sync.transport import Transport
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -41,6 +42,7 @@ class Client:
         transfers: sources fine-tuned on targets.
         forecasts: expected accuracies.
         pipelines: the whole main job.
+        studies: sources compared over targets and seeds.
         jobs: the work of the service.
 
     Examples:
@@ -77,6 +79,7 @@ class Client:
         self.transfers = Transfers(self._transport, self.jobs)
         self.forecasts = Forecasts(self._transport, self.jobs)
         self.pipelines = Pipelines(self._transport, self.jobs)
+        self.studies = Studies(self._transport, self.jobs)
 
     @property
     def url(self) -> str:

@@ -27,11 +27,12 @@ from g2l.client.requests import (
     GeometryLabelingSpec,
     KMeansLabelingSpec,
     PipelineSpec,
+    Procedural,
     ShuffledLabelingSpec,
     TransferSpec,
 )
 from g2l.client.sync.jobs import Job, Jobs
-from g2l.client.sync.labels import Labels
+from g2l.client.sync.rows import Rows
 from g2l.client.sync.transport import Transport
 from g2l.client.sync.uploads import post_files
 from g2l.client.values import JsonObject, read
@@ -170,6 +171,15 @@ class Datasets(Resources[Dataset]):
         asked = {"name": name, "uri": uri, "label_by": label_by, "group_by": group_by, "extends": extends}
         return self._ask({field: value for field, value in asked.items() if value is not None})
 
+    def draw(self, name: str, **procedural: Unpack[Procedural]) -> Job[Dataset]:
+        """Have the service draw labelled images by formula, which need no data at all.
+
+        Args:
+            name: of the dataset.
+            procedural: kind, n_classes, n_items, image_size, seed.
+        """
+        return self._ask({"name": name, "procedural": dict(procedural)})
+
     def items(self, id_: str) -> Iterator[Item]:
         """The items of a dataset, with their labels."""
         for body in self._transport.items(f"{self._of(id_)}/items"):
@@ -212,8 +222,8 @@ class Labeling(LabelingAnswer):
 
     labelings: "Labelings" = field(repr=False, compare=False)
 
-    def labels(self) -> Labels:
-        """The labels, streamed, or as a table."""
+    def labels(self) -> Rows:
+        """The labels, streamed, or as a table: `item_id`, `path`, `label`, `class_id`, `anchors`, …."""
         return self.labelings.labels(self.id)
 
 
@@ -251,9 +261,9 @@ class Labelings(Resources[Labeling]):
         """
         return self._ask({"method": "shuffled", **fields})
 
-    def labels(self, id_: str) -> Labels:
+    def labels(self, id_: str) -> Rows:
         """The labels of a labeling, streamed, or as a table."""
-        return Labels(self._transport, f"{self._of(id_)}/labels")
+        return Rows(self._transport, f"{self._of(id_)}/labels")
 
 
 class Transfers(Resources[Transfer]):

@@ -1,5 +1,5 @@
-# Written by scripts/sync_client.py from g2l/client/aio/labels.py; edit that, then `make generate`.
-"""The labels of a labeling: one by one, as a table, or in a file."""
+# Written by scripts/sync_client.py from g2l/client/aio/rows.py; edit that, then `make generate`.
+"""The rows of a table of the service, such as labels or transfers: one by one, as a table, in a file."""
 
 import json
 import tempfile
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-class Labels:
-    """The labels of one labeling; iterating over them streams one object an item."""
+class Rows:
+    """The rows of one table; iterating over them streams one object each."""
 
     def __init__(self, transport: Transport, path: str) -> None:
         self._transport = transport
         self._path = path
 
     def __iter__(self) -> Iterator[JsonObject]:
-        """Each label as it comes: `item_id`, `path`, `label`, `class_id`, `anchors`, `full`, `margin`, ….
+        """Each row as it comes.
 
         Raises:
             UnreachableError: the connection was cut; begin again, or save them to a file.
@@ -54,7 +54,7 @@ class Labels:
         return save(self._transport, self._path, out, params={"format": chosen})
 
     def to_arrow(self) -> "pyarrow.Table":
-        """All of them as one Arrow table, the soft targets too.
+        """All of them as one Arrow table, with columns that lines of text leave out (soft targets).
 
         Raises:
             MissingPackageError: pyarrow is not installed.
@@ -63,7 +63,7 @@ class Labels:
         return self._table(parquet)
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """All of them as one data frame, the soft targets too.
+        """All of them as one data frame, with columns that lines of text leave out (soft targets).
 
         Raises:
             MissingPackageError: pandas or pyarrow is not installed.
@@ -73,5 +73,5 @@ class Labels:
 
     def _table(self, parquet: Any) -> Any:
         with tempfile.TemporaryDirectory() as folder:
-            path = self.save(Path(folder) / "labels.parquet")
+            path = self.save(Path(folder) / "rows.parquet")
             return call(parquet.read_table, path)

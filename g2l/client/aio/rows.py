@@ -1,4 +1,4 @@
-"""The labels of a labeling: one by one, as a table, or in a file."""
+"""The rows of a table of the service, such as labels or transfers: one by one, as a table, in a file."""
 
 import json
 import tempfile
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-class AsyncLabels:
-    """The labels of one labeling; iterating over them streams one object an item."""
+class AsyncRows:
+    """The rows of one table; iterating over them streams one object each."""
 
     def __init__(self, transport: AsyncTransport, path: str) -> None:
         self._transport = transport
         self._path = path
 
     async def __aiter__(self) -> AsyncIterator[JsonObject]:
-        """Each label as it comes: `item_id`, `path`, `label`, `class_id`, `anchors`, `full`, `margin`, ….
+        """Each row as it comes.
 
         Raises:
             UnreachableError: the connection was cut; begin again, or save them to a file.
@@ -53,7 +53,7 @@ class AsyncLabels:
         return await save(self._transport, self._path, out, params={"format": chosen})
 
     async def to_arrow(self) -> "pyarrow.Table":
-        """All of them as one Arrow table, the soft targets too.
+        """All of them as one Arrow table, with columns that lines of text leave out (soft targets).
 
         Raises:
             MissingPackageError: pyarrow is not installed.
@@ -62,7 +62,7 @@ class AsyncLabels:
         return await self._table(parquet)
 
     async def to_pandas(self) -> "pandas.DataFrame":
-        """All of them as one data frame, the soft targets too.
+        """All of them as one data frame, with columns that lines of text leave out (soft targets).
 
         Raises:
             MissingPackageError: pandas or pyarrow is not installed.
@@ -72,5 +72,5 @@ class AsyncLabels:
 
     async def _table(self, parquet: Any) -> Any:
         with tempfile.TemporaryDirectory() as folder:
-            path = await self.save(Path(folder) / "labels.parquet")
+            path = await self.save(Path(folder) / "rows.parquet")
             return await async_call(parquet.read_table, path)

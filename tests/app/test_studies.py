@@ -1,0 +1,123 @@
+"""A study is understood as a whole, or refused with each mistake at its place; what it found is served."""
+
+import io
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from core.db.resources import Study
+from tests.app.conftest import Api
+from tests.app.made import Maker
+
+GEOMETRY = {"anchors": {"discover": {"k": 4}}, "labeling": {"length": 2}, "model": {"epochs": 2}}
+
+
+def body(make: Maker, *sources: Any, **fields: Any) -> dict[str, Any]:
+    return {"targets": [make.dataset()], "pool": make.dataset(), "sources": list(sources)} | fields
+
+
+def test_ids_and_null_are_sources_and_every_default_is_filled_in(api: Api, make: Maker) -> None:
+    source = make.model(dataset_id=make.dataset())
+    human = {"name": "human", "model": {"objective": "human-labels", "epochs": 3}}
+    asked = body(make, source, None, human, {"name": "g2l", **GEOMETRY}, model={"batch_size": 64})
+    answer = api.client.post("/v1/studies", json=asked)
+    assert answer.status_code == 202, answer.text
+    job = answer.json()
+    assert job["error"] is None
+    assert (job["kind"], job["state"], job["progress"]["total"]) == ("study", "running", 4)
+    assert len(job["children"]) == 4  # two transfers, human labels, anchors
+    by_name = {each["name"]: each for each in job["spec"]["sources"]}
+    assert list(by_name) == [source, "scratch", "human", "g2l"]
+    assert by_name["human"]["model"] | {"epochs": 3, "batch_size": 64} == by_name["human"]["model"]
+    assert by_name["g2l"]["labeling"]["prefer"] == "explain"
+    assert by_name["g2l"]["model"]["targets"] == "soft"
+    assert job["spec"]["baseline"] == source
+    assert api.client.get(f"/v1/jobs/{job['id']}").json()["spec"] == job["spec"]
+
+
+@pytest.mark.parametrize(
+    ("source", "pointer"),
+    [
+        ({"name": "a", "model": {"objective": "human-labels", "epochs": 0}}, "#/sources/0/model/epochs"),
+        ({"name": "a", "model": {"objective": "human-labels", "epoch": 1}}, "#/sources/0/model/epoch"),
+        ({"name": "a", "model": {"objective": "magic"}}, "#/sources/0/model/objective"),
+        ({"name": "a", "model": {}}, "#/sources/0/model"),
+        ({"name": "a", **GEOMETRY, "labeling": {"length": 5}}, "#/sources/0/labeling/length"),
+        ({"name": "a", "anchors": {"discover": {"k": 4000}}}, "#/sources/0/anchors/discover/k"),
+        ({"name": "a", "labeling": {"method": "k-means"}}, "#/sources/0/labeling/n_classes"),
+        ({"name": "a", "labeling": {"method": "k-means", "n_classes": 99}}, "#/sources/0/labeling/n_classes"),
+        ({"name": "a", "model_id": "mdl_none"}, "#/sources/0/model_id"),
+        ({"name": "a", "model": {"labeling_id": "lab_none"}}, "#/sources/0/model/labeling_id"),
+        ({"name": "a", "anchors": {"embedder": "source:b"}}, "#"),
+        ({"name": "a", "model_id": "mdl_1", "model": {}}, "#/sources/0"),
+        (
+            {"name": "a", "labeling": {"method": "shuffled", "labeling_id": "lab_x"}},
+            "#/sources/0/labeling/labeling_id",
+        ),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_told_at_its_place(
+    api: Api, make: Maker, source: dict[str, Any], pointer: str
+) -> None:
+    assert pointer in api.pointers("/v1/studies", body(make, source))
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        ({"targets": []}, "#/targets"),
+        ({"targets": ["ds_none"]}, "#/targets/0"),
+        ({"baseline": "nobody"}, "#"),
+        ({"pool": None}, "#/pool"),
+        ({"seeds": list(range(100)), "pretraining_seeds": list(range(100))}, "#"),  # 10,000 transfers
+        ({"seeds": [1, 1]}, "#"),
+        ({"transfer": {"epochs": 0}}, "#/transfer/epochs"),
+        ({"model": {"learning_rates": [0.1]}}, "#/model/learning_rates"),
+    ],
+)
+def test_a_mistake_in_the_study_is_told_at_its_place(
+    api: Api, make: Maker, fields: dict[str, Any], pointer: str
+) -> None:
+    assert pointer in api.pointers("/v1/studies", body(make, {"name": "g2l", **GEOMETRY}, **fields))
+
+
+def test_targets_need_labels_and_their_channels_a_source_that_takes_them(api: Api, make: Maker) -> None:
+    human = {"name": "human", "model": {"objective": "human-labels"}}
+    assert api.pointers("/v1/studies", body(make, human, targets=[make.dataset({})])) == ["#/targets/0"]
+    five = make.dataset(channels=5)
+    assert api.pointers("/v1/studies", body(make, human, targets=[five])) == ["#/sources/0"]
+    assert api.pointers("/v1/studies", body(make, make.model(), targets=[five])) == ["#/sources/0/model_id"]
+    assert api.pointers("/v1/studies", body(make, human, pool=make.dataset({}))) == [
+        "#/sources/0/model/dataset_id"
+    ]
+
+
+def test_what_a_study_found_is_served(api: Api, make: Maker) -> None:
+    found = pa.table({"source": ["human", "g2l"], "seed": [0, 0], "accuracy": [0.5, 0.625]})
+    file = io.BytesIO()
+    pq.write_table(found, file)
+    page = b"<!doctype html><title>s</title>"
+    interval = {"value": 0.125, "low": None, "high": None, "level": 0.95}
+    ahead = {"source": "g2l", "baseline": "human", "target": None, "label_budget": 10, "difference": interval}
+    results: dict[str, Any] = {"sources": [], "table": [], "forecasts": [], "missing": []}
+    results["differences"] = [ahead | {"n_pairs": 1, "n_targets": 1, "wins": 1, "losses": 0}]
+    id_ = make._add(
+        Study,
+        {"name": "s", "complete": True, "n_transfers": 2, "baseline": "human", "results": results},
+        files={"transfers.parquet": file.getvalue(), "report.html": page},
+    )
+    study = api.client.get(f"/v1/studies/{id_}").json()
+    assert study["differences"][0]["difference"] == interval
+    listed = api.client.get("/v1/studies", params={"job_id": study["job_id"]}).json()["items"]
+    assert [each["id"] for each in listed] == [id_]
+    rows = api.client.get(f"/v1/studies/{id_}/transfers", params={"format": "csv"}).text.split()
+    assert rows == ["source,seed,accuracy", "human,0,0.5", "g2l,0,0.625"]
+    whole = api.client.get(f"/v1/studies/{id_}/transfers?format=parquet")
+    assert whole.content == file.getvalue()
+    shown = api.client.get(f"/v1/studies/{id_}/report")
+    assert (shown.content, shown.headers["content-type"]) == (page, "text/html; charset=utf-8")
+    assert "default-src 'none'" in shown.headers["content-security-policy"]
+    assert api.client.delete(f"/v1/studies/{id_}").status_code == 204
+    assert api.problem("GET", f"/v1/studies/{id_}/report")["status"] == 404
