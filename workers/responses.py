@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from core import artifacts
 from core.artifacts import Published
 from core.db.resources import Dataset, Responses
+from g2l.data.crops import crops
 from g2l.data.mapped import create_npy
 from workers import pixels
 from workers.active import ActiveJob, load
@@ -37,9 +38,13 @@ class Responder:
             self._made[dataset.id] = self._known(dataset)
         return self._made[dataset.id]
 
-    def at(self, dataset: Dataset, items: pixels.Indices, *, mirrored: bool = False) -> Matrix:
-        """The responses of some images, as they are or as mirror images; not kept."""
-        images = pixels.images_at(self._job, dataset, self._side(dataset), items)
+    def at(self, dataset: Dataset, items: pixels.Indices, *, mirrored: bool = False, crop: int = 0) -> Matrix:
+        """The responses of some images, whole or a crop of each, or of their mirror images; not kept."""
+        if crop:  # of all images, as a rule: they are decoded once for all crops
+            images = pixels.images_of(self._job, dataset, self._side(dataset))[items]
+            images = crops(images, items, crop)
+        else:
+            images = pixels.images_at(self._job, dataset, self._side(dataset), items)
         return self.embedding.network.embed(images[:, :, ::-1] if mirrored else images)
 
     def sample(self, dataset: Dataset, most: int) -> Matrix:

@@ -41,10 +41,10 @@ class SideBySideResponder(Responder):
             self.also += part.also
             part.also = self.also  # what they will still compute is written with this one's
 
-    def at(self, dataset: Dataset, items: pixels.Indices, *, mirrored: bool = False) -> Matrix:
-        """The responses of some images, as they are or as mirror images; not kept."""
+    def at(self, dataset: Dataset, items: pixels.Indices, *, mirrored: bool = False, crop: int = 0) -> Matrix:
+        """The responses of some images, whole or a crop of each, or of their mirror images; not kept."""
         return self._standardization.join(
-            [part.at(dataset, items, mirrored=mirrored) for part in self._parts]
+            [part.at(dataset, items, mirrored=mirrored, crop=crop) for part in self._parts]
         )
 
     def sample(self, dataset: Dataset, most: int) -> Matrix:

@@ -9,7 +9,7 @@ from g2l.controls import KMEANS_FILE
 RuledSpec = GeometryLabelingSpec | KMeansLabelingSpec
 _RULES = {
     "geometry": {*GeometryOptions.model_fields, "anchor_set_id"} - {"name"},
-    "k-means": {"embedder", "n_classes", "seed"},
+    "k-means": {"embedder", "n_classes", "views", "seed"},
 }
 
 

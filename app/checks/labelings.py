@@ -22,6 +22,8 @@ def understood(db: Session, spec: AnySpec) -> AnySpec:
     if not isinstance(spec, ShuffledLabelingSpec) and spec.classes_of is not None:
         spec = with_rule_of(inputs, spec, inputs.labeling(spec.classes_of))
         inputs.finish()  # what contradicts the rule need not fit the rest
+    if not isinstance(spec, ShuffledLabelingSpec):
+        check_views(inputs, "views", spec.views, inputs.dataset(spec.dataset_id))
     if isinstance(spec, GeometryLabelingSpec):
         anchors = inputs.anchor_set(spec.anchor_set_id)
         check_length(inputs, "length", spec.length, k=anchors.k)
@@ -53,6 +55,12 @@ def check_length(inputs: Inputs, where: str, length: int, *, k: int) -> None:
             where,
             f"There are {k} anchors, and a label names each at most once; got {length}.",
         )
+
+
+def check_views(inputs: Inputs, where: str, views: int, dataset: Dataset) -> None:
+    """Embeddings have one view."""
+    if views > 1 and dataset.kind != "images":
+        inputs.refuse(where, f"{dataset.id} holds embeddings, of which there are no crops; leave views out.")
 
 
 def check_anchor_space(

@@ -8,6 +8,14 @@ from pydantic_core import PydanticKnownError
 from core.specs.base import EmbedderChoice, Length, Name, Prefer, Seed, Spec
 
 ClassCount = Annotated[int, Field(ge=2, le=100_000)]
+Views = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=16,
+        description="whose responses are averaged: the image as it is, then crops, half of them mirrored",
+    ),
+]
 
 
 class GeometryOptions(Spec):
@@ -26,6 +34,7 @@ class GeometryOptions(Spec):
         None,
         description="how soft the soft targets are, in the metric's squared units; null: by their spread",
     )
+    views: Views = 1
 
 
 class GeometryLabelingSpec(GeometryOptions):
@@ -46,6 +55,7 @@ class KMeansLabelingSpec(Spec):
     embedder: EmbedderChoice = "patch-kmeans"
     classes_of: str | None = Field(None, description="a labeling whose class ids are kept")
     n_classes: ClassCount | None = Field(None, description="how many clusters", validate_default=True)
+    views: Views = 1
     seed: Seed = 0
 
     @field_validator("n_classes")

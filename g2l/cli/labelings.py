@@ -20,6 +20,7 @@ from g2l.cli.options import (
     Project,
     Seed,
     Temperature,
+    Views,
     chosen,
     given,
 )
@@ -46,6 +47,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
     min_class_size: MinClassSize = None,
     max_classes: MaxClasses = None,
     temperature: Temperature = None,
+    views: Views = None,
     classes_of: ClassesOf = None,
     name: Name = None,
     wait: Wait = True,
@@ -60,6 +62,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
         min_class_size=min_class_size,
         max_classes=max_classes,
         temperature=temperature,
+        views=views,
         classes_of=classes_of,
     )
     job = session.client.labelings.create(dataset_id=dataset, anchor_set_id=anchors, **fields)
@@ -73,12 +76,20 @@ def k_means(
     classes: Annotated[int | None, typer.Option(help="How many clusters.")] = None,
     classes_of: ClassesOf = None,
     embedder: Embedders = None,
+    views: Views = None,
     name: Name = None,
     seed: Seed = None,
     wait: Wait = True,
 ) -> None:
     """A control: label the images by k-means clusters."""
-    fields = given(name=name, embedder=chosen(embedder), n_classes=classes, classes_of=classes_of, seed=seed)
+    fields = given(
+        name=name,
+        embedder=chosen(embedder),
+        n_classes=classes,
+        views=views,
+        classes_of=classes_of,
+        seed=seed,
+    )
     job = session.client.labelings.k_means(dataset_id=dataset, **fields)
     finish(session, job, wait_for_it=wait)
 

@@ -72,6 +72,14 @@ Temperature = Annotated[
     float | None,
     typer.Option("--temperature", help="How soft the soft targets are.", rich_help_panel=_LABELS),
 ]
+Views = Annotated[
+    int | None,
+    typer.Option(
+        "--views",
+        help="Average the responses of an image and of crops of it, so many in all.",
+        rich_help_panel=_LABELS,
+    ),
+]
 ClassesOf = Annotated[
     str | None,
     typer.Option("--classes-of", metavar="lab_…", help="Keep the class ids of an earlier labeling."),

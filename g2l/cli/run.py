@@ -58,6 +58,7 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
     min_class_size: options.MinClassSize = None,
     max_classes: options.MaxClasses = None,
     temperature: options.Temperature = None,
+    views: options.Views = None,
     arch: options.Arch = None,
     init: options.Init = None,
     epochs: options.Epochs = None,
@@ -110,6 +111,7 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
             min_class_size=min_class_size,
             max_classes=max_classes,
             temperature=temperature,
+            views=views,
         ),
         model_options=given(
             arch=arch,

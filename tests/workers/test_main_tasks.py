@@ -31,8 +31,11 @@ from core.specs.models import ImportModelSpec, PseudoLabelModelSpec
 from core.specs.pipelines import PipelineSpec
 from core.specs.transfers import TransferSpec
 from g2l.anchors import load_anchor_set
+from g2l.data.crops import crops
+from g2l.data.pack import Pack
 from g2l.dataset_labels import label_dataset
 from g2l.geometry import greedy_simplices
+from g2l.nn.embedders import load_embedder
 from tests.workers.archives import folders, submit_dataset, upload, zipped
 from tests.workers.service import Service
 from workers.labels import read_labels
@@ -120,6 +123,24 @@ def test_labels_are_the_greedy_simplices_of_the_responses(
     assert [labels.classes[i] for i in labels.class_ids[:3]] == [
         "-".join(anchors.names[a] for a in row) for row in grown.order[:3]
     ]
+
+
+def test_labels_of_responses_that_are_averaged_over_views(
+    service: Service, children: dict[str, Job], pool: str
+) -> None:
+    anchor_row = made(service, children, "anchors", AnchorSet)
+    spec = GeometryLabelingSpec(dataset_id=pool, anchor_set_id=anchor_row.id, prefer="near", views=3)
+    labeling = service.row(Labeling, service.succeeded(service.submit("labeling", spec)))
+    images = Pack(service.store.path(service.row(Dataset, pool).artifact)).resized(16, 3)
+    embedder = load_embedder(service.store.path(service.row(Embedder, anchor_row.embedder_id).artifact))
+    seen = [images, *(crops(images, np.arange(len(images)), number) for number in (1, 2))]
+    responses = np.mean([embedder.embed(each) for each in seen], axis=0)
+    anchors = load_anchor_set(service.store.path(anchor_row.artifact) / "anchors.npz")
+    grown = greedy_simplices(anchors.distances_to(responses), anchors.squared_distances, 2, "near")
+    kept = read_labels(service.store.path(labeling.artifact) / "labels.parquet")
+    assert (kept.full == grown.order).all(axis=1).mean() > 0.98  # ties aside
+    k_means = KMeansLabelingSpec(method="k-means", dataset_id=pool, n_classes=4, views=2)
+    assert service.row(Labeling, service.succeeded(service.submit("labeling", k_means))).n_classes == 4
 
 
 def test_the_labeling_reports_on_itself(service: Service, children: dict[str, Job]) -> None:

@@ -16,6 +16,7 @@ from g2l import labeling as method
 from g2l.controls import KMEANS_FILE, fit_k_means, load_k_means, shuffled_labels
 from workers import labels, pixels
 from workers.active import ActiveJob, load
+from workers.averaging import over_views
 from workers.products import Made, Product
 from workers.responses import Matrix, Responder
 from workers.side_by_side import responder_for, responder_of
@@ -39,7 +40,7 @@ def _geometry(job: ActiveJob[GeometryLabelingSpec], started: float) -> Product:
     spec = job.spec
     anchor_row, dataset = load(AnchorSet, spec.anchor_set_id), load(Dataset, spec.dataset_id)
     anchors = anchor_sets.load_anchor_set(job.store.path(anchor_row.artifact) / ANCHORS_FILE)
-    responder = responder_of(job, anchor_row.embedder_id)
+    responder = over_views(job, responder_of(job, anchor_row.embedder_id), spec.views)
     responses = responder.of(dataset)
     older = _first_of(spec.classes_of)
     made = method.label(
@@ -127,6 +128,7 @@ def _k_means(job: ActiveJob[KMeansLabelingSpec], started: float) -> Product:
         responder = responder_for(job, spec.embedder, [dataset], seed=spec.seed)
     else:
         responder = responder_of(job, older.embedder_id)
+    responder = over_views(job, responder, spec.views)
     responses = responder.of(dataset)
     job.enter("clustering")
     if older is None:
