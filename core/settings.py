@@ -37,6 +37,12 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(1 << 40, ge=1, description="Largest accepted upload, in bytes.")
     max_items: int = Field(10_000_000, ge=1, description="Most items that one dataset may hold.")
     workers: int = Field(1, ge=1, le=64, description="Worker processes that `g2l serve` starts.")
+    training_processes: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Processes that train one source together; unset: one for each GPU of a worker, or one.",
+    )
     lease_seconds: float = Field(
         10.0, ge=1, le=3600, description="A running job whose worker stays silent this long is queued again."
     )

@@ -56,6 +56,7 @@ def pretrained(
             on_progress=job.counting("training", "images"),
             on_epoch=job.epochs(),
             checkpoint=checkpoint,
+            processes=job.settings.training_processes,
         )
 
     return job.resuming("training.pt", train)

@@ -80,6 +80,8 @@ def _run(job: ActiveJob[Any]) -> None:
         patiently(lambda session: _succeed(session, job, product))
         _log.info("succeeded", result=product.reference["id"], seconds=round(seconds, 1))
     except (G2LError, ServiceError) as refusal:
+        if refusal.code == "team-lost":
+            raise  # as good as our own death: the worker tries again, so and so often
         _fail(job, _as_service_error(refusal, job.stored_spec))
     except LeaseLostError:
         raise

@@ -1,6 +1,6 @@
 """What a network is trained towards: heads of one softmax or one a position, on classes or distributions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -184,7 +184,11 @@ class Measured:
     @property
     def loss(self) -> Tensor:
         """Mean over the heads of the mean over their positions that have a target; 0 where none has."""
-        return (self.losses / self.known.clamp_min(1)).mean()
+        return self.loss_among(self.known)
+
+    def loss_among(self, known: Tensor) -> Tensor:
+        """What these images add to the loss of a batch that has so many positions with a target, by head."""
+        return (self.losses / known.clamp_min(1)).mean()
 
     def accuracies(self) -> tuple[float | None, ...]:
         """Share of each head's positions that are right; None where none has a target."""
@@ -194,6 +198,10 @@ class Measured:
     def detached(self) -> "Measured":
         """The figures alone, wide enough to be summed over an epoch."""
         return Measured(self.losses.detach().double(), self.hits.double(), self.known.double())
+
+    def summed(self, total: Callable[[Tensor], Tensor]) -> "Measured":
+        """The same over all that `total` sums up."""
+        return Measured(total(self.losses), total(self.hits), total(self.known))
 
     def __add__(self, other: "Measured") -> "Measured":
         return Measured(self.losses + other.losses, self.hits + other.hits, self.known + other.known)

@@ -17,6 +17,7 @@ from g2l.nn.objectives import Heads, Objective, TargetError, Targets, objective
 from g2l.nn.randomness import numpy_generator
 from g2l.nn.recipes import Balance, Recipe, Task
 from g2l.nn.records import EpochRecord, kept_epoch
+from g2l.nn.team import team_size
 from g2l.nn.training import OnEpoch, Progress, fit
 from g2l.nn.zoo import DEFAULT_ARCHITECTURE, build
 
@@ -97,6 +98,7 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
     on_progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
     checkpoint: Path | None = None,
+    processes: int | None = None,
 ) -> Pretrained:
     """Train a network on pseudo-labels (or any labels) of unlabelled images.
 
@@ -124,6 +126,7 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
         on_progress: called with images done and in all after every step; may raise to stop.
         on_epoch: called with each epoch's record.
         checkpoint: file to go on from, rewritten after every epoch.
+        processes: that train together; one a CUDA device, else one, if None.
 
     Returns:
         the source model.
@@ -136,6 +139,7 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
         ChannelMismatchError: the model of `init` takes other channels.
         TrainingDivergedError: the loss is not finite.
         CheckpointMismatchError: the checkpoint is of another training.
+        TeamLostError: one of several processes has died.
     """
     require_images(images)
     aim = targets
@@ -162,7 +166,15 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
         patience=patience,
     )
     task = Task(images, aim, preprocessing, train, held_out)
-    history = fit(model, task, recipe, on_progress=on_progress, on_epoch=on_epoch, checkpoint=checkpoint)
+    history = fit(
+        model,
+        task,
+        recipe,
+        on_progress=on_progress,
+        on_epoch=on_epoch,
+        checkpoint=checkpoint,
+        processes=team_size(processes, len(train) // recipe.steps(len(train))),
+    )
     best = history[kept_epoch(history, patience) - 1]
     return Pretrained(
         model=model,
