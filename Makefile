@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test e2e chaos lint fmt types bench generate migration clean
+.PHONY: help install demo serve test e2e chaos load lint fmt types bench generate migration clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -35,6 +35,10 @@ e2e: install  ## only the tests that drive the whole service
 
 chaos: install  ## faults in any order, at length, as a table: about two hours
 	$(BIN)/python -m benchmarks.reliability
+
+load: install  ## the API at rising rates, listeners, large downloads: about fifteen minutes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group load
+	$(BIN)/python -m benchmarks.load
 
 lint: install  ## formatting, lint, import contracts
 	$(BIN)/ruff format --check .
