@@ -150,8 +150,8 @@ _SERVICE: Final[Mapping[str, Entry]] = {
     ),
     "stage-failed": Entry(
         422,
-        "A stage of the pipeline failed",
-        "The detail names the stage and its job. Mend the cause, then retry the pipeline: "
+        "A stage of the pipeline or study failed",
+        "The detail names the stage and its job. Mend the cause, then retry the pipeline or study: "
         "it goes on with what is unfinished.",
     ),
     "internal-error": Entry(

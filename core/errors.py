@@ -115,10 +115,10 @@ class InternalJobError(ServiceError):
 
 
 class ChildFailedError(ServiceError):
-    """A pipeline stops because one of its stages failed."""
+    """A pipeline stops because one of its stages failed, or a study ends without some of its transfers."""
 
     code = "stage-failed"
-    title = "A stage of the pipeline failed"
+    title = "A stage of the pipeline or study failed"
 
 
 class LeaseLostError(Exception):

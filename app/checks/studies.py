@@ -15,6 +15,7 @@ from app.checks.transfers import check_target
 from app.pointers import field_errors
 from core.db.resources import Dataset
 from core.errors import InvalidRequestError
+from core.specs.base import REFERENCE
 from core.specs.kinds import dump_spec
 from core.specs.labelings import GeometryLabelingSpec, GeometryOptions
 from core.specs.models import MODEL_SPEC, ImportModelSpec, PseudoLabelOptions
@@ -39,10 +40,10 @@ def understood(db: Session, spec: StudySpec) -> StudySpec:
     for index, target in enumerate(targets):
         check_target(inputs, f"targets/{index}", target)
     inputs.finish()
-    sources = [
-        _source(db, inputs, spec, source, where=f"sources/{index}", targets=targets)
-        for index, source in enumerate(spec.sources)
-    ]
+    sources: list[StudySource] = []
+    for index, source in enumerate(spec.sources):
+        sources.append(_source(db, inputs, spec, source, where=f"sources/{index}", targets=targets))
+        _check_start(inputs, sources, where=f"sources/{index}/model")
     inputs.finish()
     return spec.model_copy(update={"sources": sources, "baseline": spec.baseline_name})
 
@@ -76,6 +77,22 @@ def _source(
     source = source.model_copy(update=filled)
     _check_jobs(db, inputs, source, where=where, pool=pool)
     return source
+
+
+def _check_start(inputs: Inputs, sources: list[StudySource], *, where: str) -> None:
+    """What the last source is trained on, if another source of the study, is a network like it."""
+    own = sources[-1].model or {}
+    word = str(own.get("init_model_id"))
+    start = next((source for source in sources[:-1] if word == REFERENCE + source.name), None)
+    if start is None:
+        return
+    model = None if start.model_id is None else inputs.model(start.model_id)
+    for name in ("arch", "image_size"):
+        other = (start.model or {}).get(name) if model is None else getattr(model, name)
+        if own.get(name) != other:
+            inputs.refuse(
+                f"{where}/{name}", f"{start.name!r} has {name} {other}; give that, or leave it out."
+            )
 
 
 def _check_model(inputs: Inputs, model_id: str, where: str, targets: list[Dataset]) -> None:

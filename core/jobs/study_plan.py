@@ -135,7 +135,7 @@ def _end_failed(session: Session, parent: Job, grid: Grid, *, result: Any) -> No
     if len(failed) > _SHOWN:
         words.append(f"and {len(failed) - _SHOWN} more")
     reported = "All else is in the report. " if result is not None else ""
-    error = ChildFailedError(f"{len(failed)} jobs of the study failed. {reported}{'; '.join(words)}")
+    error = ChildFailedError(f"Of the study's jobs, {len(failed)} failed. {reported}{'; '.join(words)}")
     transitions.end(session, parent, "failed", error=transitions.problem_of(error), result=result)
 
 

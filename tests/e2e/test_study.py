@@ -1,0 +1,89 @@
+"""A study by a real worker: in parallel where it can be, past what fails, and nothing twice."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from g2l.client import Client, JobFailedError
+from g2l.client.requests import StudySource
+from tests.e2e.test_cli import write_images
+from tests.fixtures.service import RunningService
+
+BROKEN: StudySource = {
+    "name": "broken",
+    "model": {"objective": "human-labels", "learning_rate": 10, "batch_size": 4},
+}
+SOURCES: list[StudySource | str | None] = [
+    None,
+    {"name": "human", "model": {"objective": "human-labels"}},
+    {"name": "g2l", "anchors": {"discover": {"k": 3}}, "labeling": {"length": 1}},
+]
+
+
+def request(client: Client, folder: Path) -> Any:
+    """Two targets, two seeds, everything small."""
+    ids = []
+    for name, count, classes in (("pool", 60, 4), ("two", 30, 2), ("three", 36, 3)):
+        job = client.datasets.upload(write_images(folder / name, count, classes=classes))
+        ids.append(job.wait().resource().id)
+    return {
+        "pool": ids[0],
+        "targets": ids[1:],
+        "seeds": [0, 1],
+        "label_budgets": [4],
+        "model": {"epochs": 1, "image_size": 16, "batch_size": 16},
+        "transfer": {"epochs": 1, "learning_rate": 0.003},
+    }
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_a_study_goes_on_past_what_fails_and_does_nothing_twice(
+    service: RunningService, tmp_path: Path
+) -> None:
+    with Client(service.url) as client:
+        asked = request(client, tmp_path)
+        job = client.studies.create(name="small", sources=[*SOURCES, BROKEN], baseline="human", **asked)
+        with pytest.raises(JobFailedError, match="model of broken"):
+            job.wait()
+        partial = job.refresh().resource()
+        assert (partial.complete, partial.n_transfers, len(partial.missing)) == (False, 12, 4)
+        assert {cell.source for cell in partial.missing} == {"broken"}
+
+        again = client.studies.create(name="small", sources=SOURCES, baseline="human", **asked).wait()
+        kinds = [client.jobs.get(id_).kind for id_ in again.children]
+        assert kinds == ["report"]  # all else was there
+        study = again.resource()
+        assert (study.complete, study.n_transfers) == (True, 12)
+        assert [source.name for source in study.sources] == ["scratch", "human", "g2l"]
+        ahead = {(row.source, row.target): row for row in study.differences}
+        assert set(ahead) == {(s, t) for s in ("scratch", "g2l") for t in (None, *asked["targets"])}
+        assert (ahead["g2l", None].n_pairs, ahead["g2l", None].n_targets) == (4, 2)
+        assert {(f.source, f.target) for f in study.forecasts} == {
+            (s, t) for s in ("human", "g2l") for t in asked["targets"]
+        }
+
+        rows = list(client.studies.transfers(study.id))
+        means = {(row.source, row.target): row.accuracy.value for row in study.table}
+        for (source, target), mean in means.items():
+            if target is not None:
+                own = [row["accuracy"] for row in rows if (row["source"], row["target"]) == (source, target)]
+                assert mean == pytest.approx(sum(own) / 2)
+        assert client.studies.transfers(study.id).to_arrow().num_rows == 12
+        page = client.studies.report(study.id, tmp_path / "study.html").read_text()
+        assert "Labels of g2l" in page
+        assert "data:image/jpeg;base64," in page
+
+        transfer = rows[0]["transfer_id"]
+        with pytest.raises(Exception, match=study.id):  # the study stands on it
+            client.transfers.delete(transfer)
+
+        # Another seed: cancelled whole, it goes on where it was.
+        job = client.studies.create(sources=SOURCES[:1], **asked | {"seeds": [7]})
+        assert job.cancel().state == "cancelled"
+        for id_ in job.refresh().children:
+            with pytest.raises(JobFailedError):
+                client.jobs.wait(id_)
+        study = job.retry().wait().resource()
+        assert (study.complete, study.n_transfers, study.baseline) == (True, 2, "scratch")
