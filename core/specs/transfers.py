@@ -1,6 +1,6 @@
 """Transfers: source weights fine-tuned on a target, and the measured error."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ from core.specs.base import (
 from core.specs.models import Architecture
 
 TransferMethod = Literal["fine-tune", "linear-probe"]
+BatchNorms = Literal["kept", "re-estimated"]
 
 
 class TransferRecipe(Spec):
@@ -36,6 +37,12 @@ class TransferRecipe(Spec):
         description="sampling draws every class equally often; loss weighs each inversely to its size",
     )
     augmentation: Augmentation = Field("crop", description="how training images are moved by chance")
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="the learning rate of each layer of a source, of that of the next; the head has all"
+    )
+    batch_norms: BatchNorms = Field(
+        "kept", description="as training left them, or measured anew on the labelled images"
+    )
 
 
 class TransferOptions(TransferRecipe):

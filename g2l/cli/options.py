@@ -165,6 +165,22 @@ LabelBudget = Annotated[
     int | None,
     typer.Option("--label-budget", help="Labelled images a class; all by default.", rich_help_panel=_TARGET),
 ]
+LayerDecay = Annotated[
+    float | None,
+    typer.Option(
+        "--layer-decay",
+        help="The learning rate of each layer of the source, of that of the next.",
+        rich_help_panel=_TARGET,
+    ),
+]
+BatchNorms = Annotated[
+    str | None,
+    typer.Option(
+        "--batch-norms",
+        help="kept, or re-estimated: measured anew on the labelled images.",
+        rich_help_panel=_TARGET,
+    ),
+]
 TransferMethod = Annotated[
     str | None,
     typer.Option("--transfer-method", help="fine-tune or linear-probe.", rich_help_panel=_TARGET),

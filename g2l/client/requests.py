@@ -144,6 +144,9 @@ class TransferSpec(TypedDict, total=False):
         balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
             none.
         augmentation: how training images are moved by chance; by default crop.
+        layer_decay: the learning rate of each layer of a source, of that of the next; the head has all; by
+            default 1.0.
+        batch_norms: as training left them, or measured anew on the labelled images; by default kept.
         label_budget: labelled images a class; None: all.
         seed: of all that is random; by default 0.
         arch: None: the model's own, or the default from scratch.
@@ -157,6 +160,8 @@ class TransferSpec(TypedDict, total=False):
     learning_rate: float | None
     balance: Literal["none", "sampling", "loss"]
     augmentation: Literal["crop", "crop-flip", "affine"]
+    layer_decay: float
+    batch_norms: Literal["kept", "re-estimated"]
     name: str | None
     label_budget: int | None
     seed: int
@@ -290,6 +295,9 @@ class TransferOptions(TypedDict, total=False):
         balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
             none.
         augmentation: how training images are moved by chance; by default crop.
+        layer_decay: the learning rate of each layer of a source, of that of the next; the head has all; by
+            default 1.0.
+        batch_norms: as training left them, or measured anew on the labelled images; by default kept.
         label_budget: labelled images a class; None: all.
         seed: of all that is random; by default 0.
     """
@@ -302,6 +310,8 @@ class TransferOptions(TypedDict, total=False):
     learning_rate: float | None
     balance: Literal["none", "sampling", "loss"]
     augmentation: Literal["crop", "crop-flip", "affine"]
+    layer_decay: float
+    batch_norms: Literal["kept", "re-estimated"]
     name: str | None
     label_budget: int | None
     seed: int
@@ -393,6 +403,9 @@ class TransferRecipe(TypedDict, total=False):
         balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
             none.
         augmentation: how training images are moved by chance; by default crop.
+        layer_decay: the learning rate of each layer of a source, of that of the next; the head has all; by
+            default 1.0.
+        batch_norms: as training left them, or measured anew on the labelled images; by default kept.
     """
 
     epochs: int
@@ -402,6 +415,8 @@ class TransferRecipe(TypedDict, total=False):
     learning_rate: float | None
     balance: Literal["none", "sampling", "loss"]
     augmentation: Literal["crop", "crop-flip", "affine"]
+    layer_decay: float
+    batch_norms: Literal["kept", "re-estimated"]
 
 
 class StudySpec(TypedDict, total=False):

@@ -1,5 +1,7 @@
 """One step of gradient descent: AdamW, clipped gradients, in the precision that the device is good at."""
 
+import re
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 from g2l.nn.devices import needs_scaling
 
 GRADIENT_NORM = 1.0  # clipped to
+_NUMBERED = re.compile(r"^.*?\.\d+(?=\.)")  # the name of a numbered block, such as encoder.stages.0
 
 
 class Descent:
@@ -18,16 +21,25 @@ class Descent:
     """
 
     def __init__(
-        self, network: nn.Module, *, learning_rate: float, weight_decay: float, device: torch.device
+        self,
+        network: nn.Module,
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        device: torch.device,
+        layer_decay: float = 1.0,
     ) -> None:
         self._weights = list(network.parameters())
-        self._optimizer = adamw(network, learning_rate=learning_rate, weight_decay=weight_decay)
+        layers = [self._weights] if layer_decay == 1 else layers_of(network)
+        self._optimizer = adamw(layers, learning_rate=learning_rate, weight_decay=weight_decay)
+        # of the learning rate, for each of the optimizer's groups, of which a layer has two
+        self._shares = [layer_decay**depth for depth in reversed(range(len(layers))) for _ in range(2)]
         self._scaler = torch.amp.GradScaler(device.type, enabled=needs_scaling(device))
 
     def step(self, loss: Tensor, rate: float) -> None:
-        """Move the weights against the gradient of a loss, at a learning rate."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        """Move the weights against the gradient of a loss, at a learning rate: that of the last layer."""
+        for group, share in zip(self._optimizer.param_groups, self._shares, strict=True):
+            group["lr"] = rate * share
         self._optimizer.zero_grad()
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._scaler.unscale_(self._optimizer)  # so that the norm is of the gradients themselves
@@ -46,13 +58,21 @@ class Descent:
             self._scaler.load_state_dict(state["scaler"])
 
 
-def adamw(network: nn.Module, *, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW; biases, norms and lone vectors (at most one axis) do not decay."""
-    weights = list(network.parameters())
+def layers_of(network: nn.Module) -> list[list[nn.Parameter]]:
+    """The weights, first layer first: what comes before the numbered blocks, each of these, and the rest."""
+    named = groupby(network.named_parameters(), key=lambda pair: _NUMBERED.findall(pair[0])[:1])
+    return [[weight for _, weight in layer] for _, layer in named]
+
+
+def adamw(
+    layers: list[list[nn.Parameter]], *, learning_rate: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """AdamW; biases, norms and lone vectors (at most one axis) do not decay: two groups a layer."""
     return torch.optim.AdamW(
         [
-            {"params": [w for w in weights if w.ndim > 1], "weight_decay": weight_decay},
-            {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+            {"params": [w for w in weights if decays == (w.ndim > 1)], "weight_decay": decays * weight_decay}
+            for weights in layers
+            for decays in (True, False)
         ],
         lr=learning_rate,
         fused=True,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from g2l.nn.batch_norms import re_estimate
 from g2l.nn.folds import Groups, stratified_folds, stratified_subset
 from g2l.nn.images import Images, Indices, Preprocessing
 from g2l.nn.objectives import objective
@@ -37,6 +38,7 @@ class Start:
         model: makes a fresh copy of one and the same classifier.
         n_classes: of the target.
         groups: (N,) of which images belong together, see `stratified_folds`; None: no groups.
+        re_estimates: whether batch norms are measured anew on what was trained on, see `re_estimate`.
     """
 
     images: Images
@@ -45,6 +47,7 @@ class Start:
     model: Callable[[], PreTrainedModel]
     n_classes: int
     groups: Groups | None = None
+    re_estimates: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ def fine_tune(
         on_epoch=on_epoch,
         checkpoint=checkpoint,
     )
+    if start.re_estimates:
+        re_estimate(model, start.images, start.preprocessing)
     speed = float(np.mean([record.images_per_second for record in curve]))
     return FineTuned(model, curve, rate, speed)
 
@@ -149,6 +154,8 @@ def _score(
         fit(model, task, recipe, on_progress=on_progress)
     except TrainingDivergedError:
         return 0.0, -np.inf
+    if start.re_estimates:
+        re_estimate(model, start.images[rows], start.preprocessing)
     right, log_likelihood = 0.0, 0.0
     for part in np.array_split(checked, -(-len(checked) // EVALUATION_BATCH)):
         logits, picked = predict(model, start.images[part], start.preprocessing), torch.from_numpy(part)

@@ -32,6 +32,8 @@ class Recipe:
         repeats: times that an epoch goes over its images.
         patience: epochs without a better held-out loss after which training stops and the best epoch's
             weights are kept; None goes through all epochs and keeps the last one's.
+        layer_decay: the learning rate of each layer, of that of the next (H. Bao and others, arXiv
+            2106.08254); the last layer, the head, has all of it. See `g2l.nn.descent.layers_of`.
     """
 
     epochs: int
@@ -43,6 +45,7 @@ class Recipe:
     augmentation: Augmentation = "crop"
     repeats: int = 1
     patience: int | None = None
+    layer_decay: float = 1.0
 
     def steps(self, n_images: int) -> int:
         """Steps of an epoch over so many images; two images a step, for batch norms have none of one."""

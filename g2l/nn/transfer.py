@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from g2l.errors import G2LError
 from g2l.nn.augmentation import Augmentation
+from g2l.nn.batch_norms import re_estimate
 from g2l.nn.devices import pick_device
 from g2l.nn.evaluation import Evaluation, evaluate
 from g2l.nn.fine_tune import FineTuned, Start, fine_tune
@@ -26,6 +27,7 @@ from g2l.nn.training import OnEpoch, Progress, predict
 from g2l.nn.zoo import DEFAULT_ARCHITECTURE, build
 
 Method = Literal["fine-tune", "linear-probe"]
+BatchNorms = Literal["kept", "re-estimated"]
 
 BATCH = 256  # images at once without gradients
 
@@ -84,6 +86,8 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
     seed: int = 0,
     balance: Balance = "none",
     augmentation: Augmentation = "crop",
+    layer_decay: float = 1.0,
+    batch_norms: BatchNorms = "kept",
     on_progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
     checkpoint: Path | None = None,
@@ -113,6 +117,10 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
         balance: what is done about classes of unequal size, see `Recipe`; a linear probe has only losses to
             weigh, which it does for `sampling` too.
         augmentation: how training images are moved, see `augment`.
+        layer_decay: of the learning rate from each layer to the one before it, see `Recipe`; of no effect
+            from scratch, where no layer knows anything, and on a linear probe.
+        batch_norms: as training left them, or measured anew on the training images, see `re_estimate`:
+            after fine-tuning, or before a linear probe.
         on_progress: called with training images (for a probe: embedded images) done and in all.
         on_epoch: called with each epoch's record of the final training.
         checkpoint: file to go on from in the final training, rewritten after each of its epochs.
@@ -141,6 +149,7 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
         arch=arch,
         image_size=image_size,
         seed=seed,
+        re_estimates=batch_norms == "re-estimated",
     )
     if method == "linear-probe":
         made, penalty = _probe(start, balanced=balance != "none", seed=seed, on_progress=on_progress)
@@ -152,6 +161,7 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
             seed=seed,
             balance=balance,
             augmentation=augmentation,
+            layer_decay=1.0 if init is None else layer_decay,
         )
         made = fine_tune(start, recipe, on_progress=on_progress, on_epoch=on_epoch, checkpoint=checkpoint)
         penalty = None
@@ -213,6 +223,7 @@ def _start(
     arch: str,
     image_size: int | None,
     seed: int,
+    re_estimates: bool,
 ) -> Start:
     if init is None:
         side = image_size or images.shape[1]
@@ -222,7 +233,13 @@ def _start(
         loaded = load_model(init)
         preprocessing, source = loaded.preprocessing, loaded.model
     return Start(
-        images, labels, preprocessing, lambda: classifier_on(source, n_classes, seed=seed), n_classes, groups
+        images,
+        labels,
+        preprocessing,
+        lambda: classifier_on(source, n_classes, seed=seed),
+        n_classes,
+        groups,
+        re_estimates,
     )
 
 
@@ -231,6 +248,8 @@ def _probe(
 ) -> tuple[FineTuned, float]:
     """Features of the frozen body, a logistic regression on them, and its weights as the head."""
     model = start.model().eval()
+    if start.re_estimates:
+        re_estimate(model, start.images, start.preprocessing)
     started, device = time.perf_counter(), pick_device()
     model.to(device)
     parts = []

@@ -122,7 +122,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("models", {"objective": "human-labels", "dataset_id": "$grey", "init_model_id": "$large_mdl"}),
     ("transfers", {"dataset_id": "$pool", "model_id": "$mdl"}),
     ("transfers", {"dataset_id": "$grey", "model_id": "$mdl", "arch": "resnet-tiny", "label_budget": 5}),
-    ("transfers", {"dataset_id": "$pool", "arch": "vit-tiny"}),
+    ("transfers", {"dataset_id": "$pool", "arch": "vit-tiny", "layer_decay": 0.7}),
     ("transfers", {"dataset_id": "$bands", "model_id": "$bands_mdl", "method": "linear-probe"}),
     ("forecasts", {"dataset_id": "$unlabelled", "model_ids": ["$mdl"]}),
     ("pipelines", {"dataset_id": "$pool"}),
@@ -294,6 +294,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     # Recipes.
     ("transfers", {"dataset_id": "$pool", "model_id": "$mdl", "arch": "vit-tiny"}, ["#/arch"]),
     ("transfers", {"dataset_id": "$pool", "method": "linear-probe"}, ["#/method"]),
+    ("transfers", {**POOL, "layer_decay": 0, "batch_norms": "new"}, ["#/layer_decay", "#/batch_norms"]),
     ("forecasts", {"dataset_id": "$pool", "model_ids": []}, ["#/model_ids"]),
     ("forecasts", {"dataset_id": "$pool", "model_ids": ["$mdl", "$mdl"]}, ["#/model_ids/1"]),
 ]  # fmt: skip

@@ -27,6 +27,7 @@ def test_metrics_rules_and_architectures() -> None:
     assert get_args(SelfSupervisedModelSpec.model_fields["method"].annotation) == contrast.METHODS
     assert LARGEST_ONNX == onnx_files.LARGEST_FILE
     assert (base.SMALLEST_SIDE, base.LARGEST_SIDE) == onnx_embedder.SIDES
+    assert get_args(TransferSpec.model_fields["batch_norms"].annotation) == get_args(transfer.BatchNorms)
     method = TransferSpec.model_fields["method"].annotation
     assert set(get_args(method)) == set(get_args(transfer.Method))
 

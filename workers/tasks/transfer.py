@@ -79,6 +79,8 @@ def _transfer(
             seed=spec.seed,
             balance=spec.balance,
             augmentation=spec.augmentation,
+            layer_decay=spec.layer_decay,
+            batch_norms=spec.batch_norms,
             on_progress=job.counting("transferring", "images"),
             on_epoch=job.epochs(),
             checkpoint=checkpoint,

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from g2l import passes
 from g2l.nn.fine_tune import with_enough_steps
@@ -85,6 +86,37 @@ def test_the_head_starts_anew_and_the_body_from_the_source(digits: Labelled, sou
     assert tuned.evaluation.accuracy.value < 0.4  # a head of small random weights, not trained
     name = "resnet.encoder.stages.0.layers.0.layer.0.convolution.weight"
     assert torch.allclose(tuned.model.state_dict()[name], probed.model.state_dict()[name], atol=1e-6)
+
+
+def test_layer_decay_leaves_early_layers_nearer_to_the_source(digits: Labelled, source: Path) -> None:
+    before = load_file(source / "model.safetensors")
+
+    def moved(layer_decay: float) -> list[float]:
+        made = run(
+            digits, init=source, learning_rate=1e-3, epochs=1, layer_decay=layer_decay
+        ).model.state_dict()
+        names = [f"resnet.encoder.stages.{stage}.layers.0.layer.0.convolution.weight" for stage in range(3)]
+        return [float((made[name] - before[name]).norm()) for name in names]
+
+    evenly, slowly = moved(1), moved(0.25)
+    shares = np.array(slowly) / evenly
+    assert (np.diff(shares) > 0).all()  # the head has all of the rate, the last stage a quarter, and so on
+    assert shares[0] < 0.1
+
+
+@pytest.mark.parametrize("method", ["fine-tune", "linear-probe"])
+def test_batch_norms_are_those_of_the_target(digits: Labelled, source: Path, method: str) -> None:
+    result = run(digits, init=source, method=method, learning_rate=1e-3, epochs=1, batch_norms="re-estimated")
+    assert result.evaluation.accuracy.low > 0.3
+    model, seen = result.model, []
+    norm = next(module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        model(result.preprocessing.tensor(digits.images[:100]))
+    assert norm.running_mean is not None
+    assert torch.allclose(norm.running_mean, seen[0].mean(dim=(0, 2, 3)), atol=1e-4)
+    assert not model.training
+    assert norm.momentum == 0.1
 
 
 def test_nothing_is_chosen_by_the_test_labels(digits: Labelled) -> None:
