@@ -1,6 +1,9 @@
 """A study is understood as a whole, or refused with each mistake at its place; what it found is served."""
 
 import io
+import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +14,7 @@ from core.db.resources import Study
 from tests.app.conftest import Api
 from tests.app.made import Maker
 
+ROOT = Path(__file__).parents[2]
 GEOMETRY = {"anchors": {"discover": {"k": 4}}, "labeling": {"length": 2}, "model": {"epochs": 2}}
 
 
@@ -121,3 +125,14 @@ def test_what_a_study_found_is_served(api: Api, make: Maker) -> None:
     assert "default-src 'none'" in shown.headers["content-security-policy"]
     assert api.client.delete(f"/v1/studies/{id_}").status_code == 204
     assert api.problem("GET", f"/v1/studies/{id_}/report")["status"] == 404
+
+
+def test_the_study_of_the_documentation_is_taken(api: Api, make: Maker) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/studies.md").read_text(), flags=re.DOTALL)
+    asked = tomllib.loads(example)
+    asked["pool"] = make.dataset({"cat": 60, "dog": 60})
+    asked["targets"] = [make.dataset() for _ in asked["targets"]]
+    job = api.client.post("/v1/studies", json=asked).json()
+    assert job["state"] == "running", job
+    # Three targets, two budgets, four seeds: scratch once, seven recipes at two pretraining seeds.
+    assert job["progress"]["total"] == 24 * (1 + 7 * 2)

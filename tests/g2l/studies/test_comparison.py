@@ -1,5 +1,6 @@
 """What is compared with what, and what is counted."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ def test_targets_weigh_alike_in_the_mean() -> None:
 
 
 def test_the_file_of_a_study_can_be_read_alone(tmp_path: Path) -> None:
+    """As docs/studies.md shows it."""
     rows = [("human", "ds_1", "tiles", 0.5), ("g2l", "ds_1", "tiles", 0.75), ("g2l", "ds_2", "tiles", 0.25)]
     table = [
         {"source": s, "target": t, "target_name": n, "accuracy": a, "seed": 0, "label_budget": 5}
@@ -83,3 +85,18 @@ def test_the_file_of_a_study_can_be_read_alone(tmp_path: Path) -> None:
     runs = read_runs(tmp_path / "t.parquet")
     assert runs[0] == Run("human", "ds_1", 0.5, label_budget=5)  # two targets have one name
     assert next(iter(differences(runs, "human"))).difference.value == 0.25
+
+
+def test_what_the_documentation_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"source": s, "accuracy": a, "label_budget": 5} for s, a in (("human labels", 0.5), ("G2L", 0.75))
+    ]
+    common = {"target": "ds_1", "target_name": "tiles", "seed": 0, "pretraining_seed": None}
+    pq.write_table(pa.Table.from_pylist([row | common for row in rows]), tmp_path / "transfers.parquet")
+    page = (Path(__file__).parents[3] / "docs/studies.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    assert capsys.readouterr().out == "G2L 5 Interval(value=0.25, low=None, high=None, level=0.95)\n"
