@@ -4,14 +4,10 @@ Starts an embedded service in a home of its own, writes a zip of stored images o
 through the client, and prints the peak of resident memory of every process of the service.
 """
 
-import os
 import sys
 import tempfile
-import threading
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -19,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.machine import describe
+from benchmarks.processes import peaks
 from benchmarks.serving import service
 from g2l.client import Client
 
@@ -33,7 +30,7 @@ def main() -> None:
         archive = Path(folder) / "large.zip"
         _write_archive(archive, int(gigabytes * 2**30))
         print(f"archive: {archive.stat().st_size / 2**30:.2f} GiB")
-        with service(Path(folder) / "home") as running, _watch(running.pid) as peaks:
+        with service(Path(folder) / "home") as running, peaks(running.pid) as seen:
             client = Client(running.url)
             started = time.perf_counter()
             job = client.datasets.upload(archive, name="large")
@@ -41,7 +38,7 @@ def main() -> None:
             client.jobs.wait(job)
             ended = time.perf_counter()
     print(f"upload {uploaded - started:.1f} s, ingest {ended - uploaded:.1f} s")
-    for name, (first, peak) in sorted(peaks.items()):
+    for name, (first, peak) in sorted(seen.items()):
         print(f"{name:40s} first {first / 2**20:7.0f} MiB, peak {peak / 2**20:7.0f} MiB")
 
 
@@ -55,58 +52,6 @@ def _write_archive(path: Path, size: int) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for number in range(size // len(pictures[0])):
             archive.writestr(f"{number % 7}/{number}.png", pictures[number % 8])
-
-
-@contextmanager
-def _watch(root: int) -> Iterator[dict[str, tuple[int, int]]]:
-    peaks: dict[str, tuple[int, int]] = {}
-    done = threading.Event()
-
-    def look() -> None:
-        while not done.wait(0.2):
-            for pid in _descendants(root):
-                name, resident = _name(pid), _resident(pid)
-                first, peak = peaks.get(name, (resident, 0))
-                peaks[name] = (first, max(peak, resident))
-
-    watcher = threading.Thread(target=look, daemon=True)
-    watcher.start()
-    try:
-        yield peaks
-    finally:
-        done.set()
-        watcher.join()
-
-
-def _descendants(root: int) -> list[int]:
-    parents: dict[int, int] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = Path("/proc", entry, "stat").read_text()
-            except OSError:
-                continue
-            parents[int(entry)] = int(stat.rpartition(")")[2].split()[1])
-    found = [root]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found
-
-
-def _name(pid: int) -> str:
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-    except OSError:
-        return "gone"
-    known = ("app.commands.api", "celery", "workers.run", "postgres", "redis", "serve")
-    return next((word for word in known if any(word in part for part in words)), "other")
-
-
-def _resident(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-    except OSError:
-        return 0
 
 
 if __name__ == "__main__":
