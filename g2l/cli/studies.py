@@ -25,6 +25,7 @@ group = resource_group(
     columns=("id", "name", "baseline", "n_transfers", "complete", "created_at"),
     own_show=True,
 )
+EMBEDDER_IDS = ("mdl_", "emb_")
 StudyId = Annotated[str, typer.Argument(metavar="STUDY", help="std_…, or the job of a study, job_….")]
 
 
@@ -122,7 +123,18 @@ def _source(client: "Client", source: Any) -> Any:
         found["pool"] = _id_of(client, "datasets", found["pool"], "ds_")
     if "model_id" in found:
         found["model_id"] = _id_of(client, "models", found["model_id"], "mdl_")
+    for part in ("anchors", "labeling", "model"):
+        if isinstance(found.get(part), dict) and "embedder" in found[part]:
+            found[part] = {**found[part], "embedder": _embedder(client, found[part]["embedder"])}
     return found
+
+
+def _embedder(client: "Client", word: Any) -> Any:
+    """The id of an embedder that stands there as a model's name; a built-in's name stays."""
+    if not isinstance(word, str) or word.startswith((*EMBEDDER_IDS, "source:")):
+        return word
+    newest = next(iter(client.models.list(name=word, limit=1)), None)
+    return word if newest is None else newest.id
 
 
 def _id_of(client: "Client", kind: str, word: Any, prefix: str) -> Any:

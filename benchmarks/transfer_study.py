@@ -1,0 +1,79 @@
+"""The study of transfers: labels by geometry beside human labels and every control.
+
+`make study` starts a service on a home of its own, takes in the image sets that a request of
+`benchmarks/studies` names, asks for the study, and follows it. Cut off, it goes on where it stopped when it is
+run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from benchmarks.demo import take_in
+from benchmarks.machine import describe
+from benchmarks.serving import COMMAND, service
+from g2l.client.sync.client import Client
+from g2l.client.sync.jobs import Job
+
+EMBEDDER = "lite0"
+ITS_INPUT = {"rescale_factor": 1.0, "image_mean": [127.0], "image_std": [128.0]}
+UNFINISHED = ("queued", "running")
+
+
+def study(client: Client, url: str, file: Path) -> Job[Any]:
+    """The study of a file, over; what an earlier call has begun goes on."""
+    job = next(iter(client.jobs.list(kind="study", limit=1)), None)
+    if job is not None and job.state in ("failed", "cancelled"):
+        job.retry()
+    if job is None or job.state == "succeeded":
+        environment = {**os.environ, "G2L_URL": url}
+        subprocess.run([COMMAND, "study", "submit", str(file), "--no-wait"], env=environment, check=True)
+        job = next(iter(client.jobs.list(kind="study", limit=1)))
+    said = -1
+    while job.state in UNFINISHED:
+        job = client.jobs.get(job.id, wait=60)
+        if job.progress is not None and job.progress.done != said:
+            said = job.progress.done
+            print(f"{said} of {job.progress.total} transfers", flush=True)
+    return job
+
+
+def take_in_what_is_missing(client: Client, file: Path, data: Path, embedder: Path | None) -> None:
+    """Upload the sets that a request names, and the network that its sources embed with."""
+    asked = tomllib.loads(file.read_text())
+    known = {dataset.name for dataset in client.datasets.list()}
+    wanted = dict.fromkeys([asked["pool"], *asked["targets"]])
+    take_in(client, *(data / f"{name}.zip" for name in wanted if name not in known))
+    if embedder is not None and not list(client.models.list(name=EMBEDDER, limit=1)):
+        client.models.import_file(embedder, name=EMBEDDER, preprocessing=ITS_INPUT).wait()
+
+
+def main() -> None:
+    """Run a study, or go on with it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("file", type=Path, help="a request, as `g2l study submit` takes it")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="a zip for each set")
+    parser.add_argument("--home", type=Path, default=Path("study/home"), help="where it goes on after a cut")
+    parser.add_argument("--embedder", type=Path, help="what scripts.export_efficientnet has written")
+    parser.add_argument("--out", type=Path, default=Path("study"), help="folder for transfers and page")
+    args = parser.parse_args()
+    print(describe(), flush=True)
+    with service(args.home) as running, Client(running.url) as client:
+        take_in_what_is_missing(client, args.file, args.data, args.embedder)
+        job = study(client, running.url, args.file)
+        if job.state != "succeeded":
+            raise SystemExit(f"{job.id} has {job.state}: {job.error}")
+        made = job.resource()
+        client.studies.transfers(made.id).save(args.out / "transfers.parquet", "parquet")
+        client.studies.report(made.id, args.out / "report.html")
+        environment = {**os.environ, "G2L_URL": running.url}
+        subprocess.run([COMMAND, "study", "show", made.id], env=environment, check=True)
+
+
+if __name__ == "__main__":
+    main()
