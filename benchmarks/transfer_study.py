@@ -1,8 +1,8 @@
 """The study of transfers: labels by geometry beside human labels and every control.
 
 `make study` starts a service on a home of its own, takes in the image sets that a request of
-`benchmarks/studies` names, asks for the study, and follows it. Cut off, it goes on where it stopped when it is
-run again.
+`benchmarks/studies` names, asks for the study, and follows it. Cut off, it goes on where it stopped when it
+is run again.
 """
 
 from __future__ import annotations
