@@ -1,12 +1,14 @@
 """What Prometheus is told of the work: read from the rows when it asks, so that replicas say the same."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, union_all
 
 from app.database import ReadSession
 from core.db.jobs import Job, Outbox, Worker
+from core.db.resources import RESOURCE_TABLES
 from core.jobs.states import STATES
 from core.settings import get_settings
 
@@ -31,6 +33,7 @@ def collect(db: ReadSession) -> Iterator[Metric]:
     yield from _queues(db)
     yield _durations(db)
     yield _stages(db)
+    yield _pace(db)
     yield from _trouble(db)
     yield _workers(db)
 
@@ -90,6 +93,26 @@ def _stages(db: ReadSession) -> Metric:
     )
     for kind, stage, seconds, n in db.execute(_STAGES):
         family.add_metric([kind, stage], float(seconds) / n)
+    return family
+
+
+def _pace(db: ReadSession) -> Metric:
+    family = GaugeMetricFamily(
+        "g2l_images_per_second",
+        "Mean speed of the longest stage, of what was made in the last hour.",
+        labels=["kind"],
+    )
+    made = union_all(
+        *(
+            select(Job.kind, table.images_per_second.label("pace"))
+            .join(Job, Job.id == table.job_id)
+            .where(table.created_at > func.now() - timedelta(hours=1))
+            for table in RESOURCE_TABLES.values()
+        )
+    ).subquery()
+    mean = func.avg(made.c.pace)
+    for kind, pace in db.execute(select(made.c.kind, mean).group_by(made.c.kind).having(mean.is_not(None))):
+        family.add_metric([kind], pace)
     return family
 
 

@@ -85,6 +85,8 @@ def test_metrics_tell_of_the_work(api: Api, make: Maker) -> None:
             transitions.report(session, held, Progress(stage))
     with transaction() as session:
         transitions.fail(session, held, {"code": "no-images"})
+    for pace in (100.0, 300.0):
+        make.dataset(job_id=done.id, images_per_second=pace)
     after = figures(api)
     assert after['g2l_queue_jobs{queue="cpu"}'] == before['g2l_queue_jobs{queue="cpu"}'] + 1
     assert after['g2l_queue_oldest_seconds{queue="cpu"}'] >= 120
@@ -92,6 +94,7 @@ def test_metrics_tell_of_the_work(api: Api, make: Maker) -> None:
     assert after['g2l_job_seconds_count{kind="dataset",state="failed"}'] == 1
     assert after['g2l_job_attempts_total{kind="dataset"}'] == 1
     assert after['g2l_stage_mean_seconds{kind="dataset",stage="reading"}'] > 0
+    assert after['g2l_images_per_second{kind="dataset"}'] == 200
     assert (after['g2l_workers{queue="cpu"}'], after['g2l_workers{queue="gpu"}']) == (1, 0)
 
 

@@ -5,11 +5,13 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from app.problems import TABLE
 from tests.app.conftest import Api
 from tests.app.made import Maker
 
@@ -43,21 +45,40 @@ def adapted(folder: Path, replicas: list[str], port: int) -> str:
 @pytest.fixture(scope="module")
 def proxied(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where nginx listens."""
+    with serving(tmp_path_factory.mktemp("nginx"), api.url.removeprefix("http://")) as url:
+        yield url
+
+
+@contextmanager
+def serving(folder: Path, replica: str) -> Iterator[str]:
+    """Nginx before one replica."""
     assert NGINX is not None
-    folder = tmp_path_factory.mktemp("nginx")
     folder.chmod(0o777)  # as root, its workers are another account's
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    (folder / "nginx.conf").write_text(adapted(folder, [api.url.removeprefix("http://")], port))
+    (folder / "nginx.conf").write_text(adapted(folder, [replica], port))
     process = subprocess.Popen([NGINX, "-c", folder / "nginx.conf", "-p", folder, "-e", folder / "error.log"])
     url = f"http://127.0.0.1:{port}"
     try:
         with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as client:
-            client.get(f"{url}/healthz").raise_for_status()
+            client.get(f"{url}/healthz")
         yield url
     finally:
         process.terminate()
         process.wait()
+
+
+def test_where_no_replica_answers_that_is_a_problem_too(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        nobody = f"127.0.0.1:{free.getsockname()[1]}"
+    with serving(tmp_path, nobody) as url:
+        answer = httpx.get(f"{url}/v1/datasets")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "2"
+    problem = answer.json()
+    entry = TABLE[problem["type"].removeprefix("/problems/")]
+    assert (problem["status"], problem["title"]) == (entry.status, entry.title)
 
 
 def test_an_upload_reaches_the_api_while_it_is_sent(api: Api, proxied: str) -> None:
