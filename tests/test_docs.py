@@ -46,6 +46,13 @@ def test_every_endpoint_is_shown(call: str) -> None:
     assert f"`{call}`" in re.sub(r"\s+", " ", (ROOT / "docs/api.md").read_text())
 
 
+def test_every_metric_has_its_row() -> None:
+    source = "".join((ROOT / path).read_text() for path in ("app/figures.py", "app/middleware/observe.py"))
+    named = set(re.findall(r'"(g2l_\w+)"', source))
+    listed = re.findall(r"^\| `(g2l_\w+)` \|", (ROOT / "docs/operations.md").read_text(), flags=re.MULTILINE)
+    assert {name.removesuffix("_total") for name in listed} == named
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     """Each relative link in the Markdown files names a file that exists."""
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
