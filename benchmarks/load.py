@@ -100,6 +100,7 @@ def rising_rates(there: Scene, seconds: float, steps: int) -> None:
                 trouble += answers.errors
                 if answers.per_second < ENOUGH * rate:
                     break
+        there.clear()
     for error, count in trouble.most_common():
         print(f"\n{count} times: {error}", flush=True)
 

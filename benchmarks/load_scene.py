@@ -12,14 +12,17 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from sqlalchemy import select
 
 from app.commands.database import database
 from benchmarks import processes
 from benchmarks.serving import service
 from core.artifacts import open_store, record
+from core.db.jobs import Job
 from core.db.resources import Model
 from core.db.session import transaction
 from core.ids import new_id
+from core.jobs import plans
 from core.settings import Settings, get_settings
 from g2l.client import Client
 
@@ -47,6 +50,12 @@ class Scene:
         """A job."""
         with Client(self.url) as client:
             return client.datasets.take_in(self.uri, "pool").id
+
+    def clear(self) -> None:
+        """Cancel what waits for the worker."""
+        with transaction() as session:
+            for job_id in session.scalars(select(Job.id).where(Job.state == "queued")).all():
+                plans.cancel(session, job_id)
 
     @contextmanager
     def a_job_that_waits(self) -> Iterator[str]:
