@@ -1,7 +1,7 @@
 """What a study has made so far, and what equal requests had made before it."""
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Session
 
@@ -10,6 +10,8 @@ from core.db.resources import AnchorSet, Labeling, Model, Resource, StudyPart, T
 from core.jobs import needs
 from core.jobs.study_grid import Part
 from core.specs.kinds import Kind, dump_spec, parse_spec
+from core.specs.models import DEFAULT_ARCHITECTURE
+from core.specs.transfers import TransferSpec
 
 _TABLES: dict[Kind, type[Resource]] = {
     "anchor-set": AnchorSet,
@@ -40,17 +42,20 @@ def keep(session: Session, job_id: str, made: dict[str, str]) -> None:
 
 def recorded(session: Session, part: Part) -> str | None:
     """The newest resource that an equal request has made, its name aside; None if there is none."""
-    wanted = _bare(part.request())
+    wanted = _told(part.request())
     table = _TABLES[part.kind]
-    # A row from before an option existed lacks it; what it stands for is told by reading it.
-    bare = table.spec.op("-", return_type=JSONB())("name")
-    statement = select(table.id, table.spec).where(bare.contained_by(wanted))
-    if table is Transfer:  # of which there are many
-        statement = statement.where(
-            Transfer.dataset_id == wanted["dataset_id"], Transfer.model_id == wanted["model_id"]
-        )
-    rows = session.execute(statement.order_by(table.id.desc()).limit(_LOOKED_AT))
+    statement = select(table.id, table.spec).where(*_like(table, wanted)).order_by(table.id.desc())
+    rows = session.execute(statement.limit(_LOOKED_AT))
     return next((row.id for row in rows if _read(part.kind, row.spec) == wanted), None)
+
+
+def _like(table: type[Resource], wanted: Json) -> list[ColumnElement[bool]]:
+    """What narrows the rows down to a few."""
+    if table is Transfer:  # of which there are many
+        names = ("dataset_id", "model_id", "label_budget", "seed", "epochs")
+        return [getattr(Transfer, name) == wanted[name] for name in names]
+    # A row from before an option existed lacks it; what it stands for is told by reading it.
+    return [table.spec.op("-", return_type=JSONB())("name").contained_by(wanted)]
 
 
 def loss_of(session: Session, model_id: str) -> float:
@@ -63,10 +68,14 @@ def loss_of(session: Session, model_id: str) -> float:
 def _read(kind: Kind, stored: Json) -> Json | None:
     """What a row was asked for, with today's defaults; None if that cannot be read today."""
     try:
-        return _bare(parse_spec(kind, stored))
+        return _told(parse_spec(kind, stored))
     except ValidationError:
         return None
 
 
-def _bare(request: BaseModel) -> Json:
-    return {name: value for name, value in dump_spec(request).items() if name != "name"}
+def _told(request: BaseModel) -> Json:
+    """A request without its name, which makes no difference, and with the network that no name stands for."""
+    told = {name: value for name, value in dump_spec(request).items() if name != "name"}
+    if isinstance(request, TransferSpec) and request.model_id is None:
+        told["arch"] = request.arch or DEFAULT_ARCHITECTURE
+    return told

@@ -7,13 +7,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.db.jobs import Job
-from core.db.resources import RESOURCE_TABLES, Labeling, Model, Study, StudyPart
+from core.db.resources import RESOURCE_TABLES, Labeling, Model, Study, StudyPart, Transfer
 from core.db.session import transaction
 from core.errors import InvalidRequestError
 from core.ids import new_id
 from core.jobs import plans, study_plan, transitions
 from core.jobs.transitions import Claim
 from core.specs.studies import StudySpec
+from core.specs.transfers import TransferSpec
 from tests.fixtures.rows import ARTIFACT, add_dataset, add_result
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -221,6 +222,20 @@ def test_a_study_of_more_targets_takes_what_an_earlier_one_made() -> None:
     assert kinds(parent_id, "succeeded").count("transfer") == 8
     with transaction() as session:
         assert len(session.scalars(select(StudyPart).where(StudyPart.job_id == parent_id)).all()) == 16
+
+
+def test_a_transfer_that_was_asked_for_by_itself_counts_too() -> None:
+    pool, target = dataset(), dataset()
+    alone = TransferSpec(dataset_id=target, label_budget=10, image_size=32)
+    with transaction() as session:
+        made = add_result(session, "model", Claim("job_x", "transfer", 1), {})["id"]
+        spec = alone.model_dump(mode="json")
+        id_ = add_result(session, "transfer", Claim("job_x", "transfer", 1), spec | {"base_model_id": made})[
+            "id"
+        ]
+        session.get_one(Transfer, id_).spec = spec
+    parent_id = started(None, pool=pool, targets=[target], seeds=[0])
+    assert [child.kind for child in children(parent_id)] == ["report"]
 
 
 def test_what_a_study_stands_on_is_kept_while_it_runs() -> None:
