@@ -130,7 +130,7 @@ class SelfSupervisedModelSpec(TrainingOptions):
 
     objective: Literal["self-supervised"]
     dataset_id: str
-    method: Literal["simclr", "vicreg"] = Field(
+    method: Literal["simclr", "vicreg", "swav"] = Field(
         "simclr", description="what two views of an image are trained towards"
     )
     epochs: Epochs = 20

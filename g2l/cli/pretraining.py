@@ -53,7 +53,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
             "distillation."
         ),
     ] = None,
-    method: Annotated[str | None, typer.Option(help="Of self-supervised training: simclr or vicreg.")] = None,
+    method: Annotated[str | None, typer.Option(help="When self-supervised: simclr, vicreg or swav.")] = None,
     embedders: Annotated[
         list[str] | None,
         typer.Option("--embedder", help="Of distillation: what is learnt from; repeat it for several."),

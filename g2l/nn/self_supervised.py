@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from g2l.nn.augmentation import Augmentation
 from g2l.nn.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from g2l.nn.contrast import LOSSES, Method, matched
+from g2l.nn.contrast import Method, criterion, matched
 from g2l.nn.descent import Descent
 from g2l.nn.devices import memory_format, pick_device, training_precision
 from g2l.nn.embedders import Progress
@@ -111,7 +111,9 @@ def pretrain_self_supervised(  # noqa: PLR0913  (each is a field of the request)
         images: (N, H, W, C) uint8 or uint16; a memmap will do.
         method: "simclr" tells each view from all others of the batch (NT-Xent; T. Chen and others, arXiv
             2002.05709); "vicreg" pulls views together and keeps the dimensions of the projection spread and
-            uncorrelated (A. Bardes and others, arXiv 2105.04906).
+            uncorrelated (A. Bardes and others, arXiv 2105.04906); "swav" guesses from each view to which of
+            some prototypes, evenly filled, the other was assigned (M. Caron and others, arXiv 2006.09882;
+            two views of one size).
         arch: one of `g2l.nn.zoo.ARCHITECTURES`; of no effect with `init`.
         epochs: passes over the images.
         image_size: side in pixels of the network's input; the images' own if None.
@@ -145,7 +147,7 @@ def pretrain_self_supervised(  # noqa: PLR0913  (each is a field of the request)
     else:
         loaded = load_model(init)
         preprocessing, start = loaded.preprocessing, loaded.model
-    network = _Projected(body(start), preprocessing, seed=seed)
+    network = _Projected(body(start), preprocessing, method, seed=seed)
     recipe = _Recipe(method, epochs, batch_size, learning_rate, seed, augmentation)
     run = _Run(network, images, preprocessing, recipe, on_progress=on_progress)
     history = run.to_the_end(checkpoint, on_epoch)
@@ -153,9 +155,11 @@ def pretrain_self_supervised(  # noqa: PLR0913  (each is a field of the request)
 
 
 class _Projected(nn.Module):
-    """A body under a projection of two layers."""
+    """A body under a projection of two layers, and the loss of what comes out."""
 
-    def __init__(self, start: PreTrainedModel, preprocessing: Preprocessing, *, seed: int) -> None:
+    def __init__(
+        self, start: PreTrainedModel, preprocessing: Preprocessing, method: Method, *, seed: int
+    ) -> None:
         super().__init__()
         self.body = start.eval()
         with torch.inference_mode():
@@ -169,6 +173,7 @@ class _Projected(nn.Module):
                 nn.ReLU(),
                 nn.Linear(2 * self.dim, PROJECTION),
             )
+        self.criterion = criterion(method, PROJECTION, seed=seed)  # trained too where it has weights
 
     def forward(self, pixels: Tensor) -> Tensor:
         projected: Tensor = self.projection(pooled(self.body, pixels))
@@ -195,7 +200,6 @@ class _Run:
         self._network, self._images, self._preprocessing = network, images, preprocessing
         self._recipe, self._on_progress = recipe, on_progress
         self._steps = recipe.steps(len(images))
-        self._loss = LOSSES[recipe.method]
         self._records: list[SelfSupervisedRecord] = []
 
     def to_the_end(self, checkpoint: Path | None, on_epoch: OnEpoch | None) -> list[SelfSupervisedRecord]:
@@ -255,7 +259,7 @@ class _Run:
         both = torch.cat(looks).contiguous(memory_format=memory_format(self._device))
         with training_precision(self._device):
             projected = self._network(both).float()
-        loss = self._loss(projected)
+        loss = self._network.criterion(projected)
         self._descent.step(loss, one_cycle(step, recipe.epochs * self._steps, recipe.learning_rate))
         return torch.stack([loss.detach().double(), matched(projected.detach())])
 

@@ -112,7 +112,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("models", {"labeling_id": "$lab", "balance": "loss", "validation_share": 0.5, "patience": 1}),
     ("models", {"objective": "human-labels", "dataset_id": "$pool"}),
     ("models", {"objective": "self-supervised", "dataset_id": "$unlabelled"}),
-    ("models", {"objective": "self-supervised", "dataset_id": "$bands", "method": "vicreg"}),
+    ("models", {"objective": "self-supervised", "dataset_id": "$bands", "method": "swav"}),
     ("models", {"objective": "self-supervised", "dataset_id": "$pool", "init_model_id": "$mdl"}),
     ("models", {"objective": "human-labels", "dataset_id": "$single", "label_smoothing": 0.1}),
     ("models", {"objective": "distillation", "dataset_id": "$pool", "embedder": "$onnx"}),

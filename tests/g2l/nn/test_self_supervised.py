@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModel
 
 from g2l.nn.checkpoints import CheckpointMismatchError
-from g2l.nn.contrast import METHODS, Method, nt_xent
+from g2l.nn.contrast import METHODS, Method, criterion, evenly
 from g2l.nn.heads import classifier_on
 from g2l.nn.linear_probe import fit_probe
 from g2l.nn.model_embedder import ModelEmbedder
@@ -50,16 +50,18 @@ def test_the_loss_falls_and_views_find_their_partners(digits: Labelled, method: 
 
 def test_a_resumed_run_gives_bit_equal_weights(digits: Labelled, tmp_path: Path) -> None:
     images, checkpoint = digits.images[:96], tmp_path / "checkpoint.pt"
-    whole = train(images)
+    swav: dict[str, Any] = {"method": "swav"}  # whose prototypes are trained too
+    whole = train(images, **swav)
     with pytest.raises(Stop):
-        train(images, checkpoint=checkpoint, stop_at=150)
+        train(images, checkpoint=checkpoint, stop_at=150, **swav)
     epochs: list[int] = []
-    resumed = train(images, checkpoint=checkpoint, on_epoch=lambda record: epochs.append(record.epoch))
+    swav["on_epoch"] = lambda record: epochs.append(record.epoch)
+    resumed = train(images, checkpoint=checkpoint, **swav)
     assert epochs == [1, 2, 3]
     assert equal(whole, resumed)
-    assert not equal(whole, train(images, seed=8))
+    assert not equal(whole, train(images, seed=8, **swav))
     with pytest.raises(CheckpointMismatchError):
-        train(images, checkpoint=checkpoint, learning_rate=1e-3)
+        train(images, checkpoint=checkpoint, learning_rate=1e-3, **swav)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4, 13])
@@ -82,9 +84,18 @@ def test_views_are_mirrored_only_where_asked() -> None:
         assert shares[0] <= rising <= shares[1]
 
 
-def test_partners_that_are_alike_cost_less() -> None:
-    images = torch.eye(4)
-    assert nt_xent(torch.cat([images, images])) < nt_xent(torch.cat([images, images.flip(0)]))
+@pytest.mark.parametrize("method", METHODS)
+def test_partners_that_are_alike_cost_less(method: Method) -> None:
+    images, loss = torch.eye(8) - 1 / 8, criterion(method, 8, seed=0)
+    assert loss(torch.cat([images, images])) < loss(torch.cat([images, images.flip(0)]))
+
+
+def test_codes_fill_the_prototypes_that_few_images_are_near() -> None:
+    noise, favour = torch.randn(256, 16, generator=torch.Generator().manual_seed(0)), torch.arange(16)
+    codes = evenly(noise / 4 + favour / 32)
+    nearest = torch.bincount((noise / 4 + favour / 32).argmax(dim=1), minlength=16)
+    assert torch.allclose(codes.sum(dim=1), torch.ones(256))
+    assert float(codes.sum(dim=0).std()) < float(nearest.float().std()) / 2
 
 
 @pytest.mark.parametrize("arch", ["resnet-tiny", "vit-tiny"])
