@@ -74,8 +74,10 @@ class Crew:
         self._thread.start()
 
     def victims(self) -> list[int]:
-        """The processes that may be killed: workers and their jobs' processes."""
-        pids = [pid for worker in self.members for pid in (worker.process.pid, worker.child())]
+        """The processes that may be killed: workers, jobs' processes, and those that they are forked from."""
+        pids = [
+            pid for worker in self.members for pid in (worker.process.pid, worker.child(), worker.nursery())
+        ]
         return [pid for pid in pids if pid is not None]
 
     def leave(self) -> None:

@@ -7,7 +7,7 @@ from tests.chaos.arena import Arena
 from tests.chaos.verdict import rate
 from tests.fixtures.lengths import LONG
 
-STEADY = 20  # jobs without a fault, before it and after it, by which the rates are compared
+WARM, STEADY = 20, 200  # jobs without a fault, before it and after it: first those that are not timed
 TRAININGS = 5  # one job in so many is a training where there is something to train on
 
 
@@ -34,8 +34,8 @@ def steady(arena: Arena, into: list[str], *, train_on: str | None = None) -> flo
     """The rate of jobs that no fault disturbs, which are added to `into`; None in the short run."""
     if not LONG:
         return None
-    jobs = small_jobs(arena, STEADY, train_on=train_on)
+    jobs = small_jobs(arena, WARM + STEADY, train_on=train_on)
     for job_id in jobs:
         arena.succeeded(job_id)
     into += jobs
-    return rate(jobs)
+    return rate(jobs, warm=WARM)

@@ -107,6 +107,7 @@ def test_jobs(arena: Arena, tell: Tell) -> None:
     assert told_epochs(arena, training) == list(range(1, EPOCHS + 1))
     worker.stop()
     verdict = judge(arena, dict.fromkeys([*asked, training], "succeeded"))
+    assert (verdict.jobs, verdict.crashes) == (len(asked) + 1, 0)
     tell(
         "a full disk under jobs",
         "pack, responses, checkpoint: failed with `storage-full`, nothing half made; retried to the end",
@@ -135,6 +136,7 @@ def test_uploads(arena: Arena, tell: Tell) -> None:
         ).json()
     arena.worker()
     verdict = judge(arena, {job["id"]: "succeeded"})
+    assert (verdict.jobs, verdict.attempts) == (1, 1)
     tell("a full disk under uploads", "507 `storage-full`; the rest sent later", verdict=vars(verdict))
 
 

@@ -49,6 +49,7 @@ WRITES: list[Callable[[Session, Claim], object]] = [
     lambda session, held: transitions.succeed(session, held, RESULT),
     lambda session, held: transitions.fail(session, held, {"code": "no-images"}),
     interruptions.stop,
+    interruptions.wait,
     lambda session, held: interruptions.crash(session, held, "it died", MAX_CRASHES),
 ]
 
@@ -61,6 +62,7 @@ class Known:
     attempt: int = 0
     crashes: int = 0
     cancelling: bool = False
+    waiting: bool = False  # for others, without a worker
     lease: float = 0.0  # seconds left
     quiet: float = 0.0  # seconds since it showed progress
     told: bool = False  # a message has left since it was queued last
@@ -68,13 +70,18 @@ class Known:
     taken: list[str] = field(default_factory=list)  # transitions
 
     def holds(self, claim: Claim) -> bool:
-        return self.state == "running" and self.attempt == claim.attempt
+        return self.worked_on and self.attempt == claim.attempt
+
+    @property
+    def worked_on(self) -> bool:
+        return self.state == "running" and not self.waiting
 
     def goes(self, transition: str) -> None:
         sources, self.state = TRANSITIONS[transition]
         assert self.states[-1] in sources
         self.states.append(self.state)
         self.taken.append(transition)
+        self.waiting = transition == "wait"
         self.told = self.told and self.state != "queued"
 
 
@@ -127,7 +134,7 @@ class JobLife(RuleBasedStateMachine):
             known.quiet = 0.0
 
     def end(self, data: st.DataObject) -> None:
-        ending = data.draw(st.sampled_from(["succeed", "fail", "stop", "crash"]))
+        ending = data.draw(st.sampled_from(["succeed", "fail", "stop", "wait", "crash"]))
         held, known = self._claim(data)
         with _expecting(None if known.holds(held) else LeaseLostError), transaction() as session:
             if ending == "succeed":
@@ -140,16 +147,26 @@ class JobLife(RuleBasedStateMachine):
                 state = interruptions.stop(session, held)
                 known.goes("cancel" if known.cancelling else "hand-back")
                 assert state == known.state
+            elif ending == "wait":
+                state = interruptions.wait(session, held)
+                known.goes("cancel" if known.cancelling else "wait")
+                assert state == known.state
             else:
                 state = interruptions.crash(session, held, "it died", MAX_CRASHES)
                 self._crashed(known)
                 assert state == known.state
 
+    def wake(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from([id_ for id_, known in self.known.items() if known.waiting]))
+        with transaction() as session:
+            transitions.requeue(session, transitions.lock(session, job_id), reason="its shards are there")
+        self.known[job_id].goes("wake")
+
     def expire(self, data: st.DataObject) -> None:
         job_id, known = self._job(data)
         with transaction() as session:
             state = interruptions.expire(session, job_id, MAX_CRASHES)
-        if known.state == "running" and known.lease < 0:
+        if known.worked_on and known.lease < 0:
             self._crashed(known)
         assert state == known.state
 
@@ -157,7 +174,7 @@ class JobLife(RuleBasedStateMachine):
         job_id, known = self._job(data)
         with _expecting(JobFinishedError if known.state in FINISHED else None), transaction() as session:
             plans.cancel(session, job_id)
-            if known.state == "queued":
+            if not known.worked_on:
                 known.goes("cancel")
             else:
                 known.cancelling = True
@@ -190,7 +207,7 @@ class JobLife(RuleBasedStateMachine):
 
     def freeze_and_take_over(self, data: st.DataObject) -> None:
         """The worker is silent past its lease, another takes the job: the first one's claim is stale."""
-        running = [id_ for id_, known in self.known.items() if known.state == "running"]
+        running = [id_ for id_, known in self.known.items() if known.worked_on]
         job_id = data.draw(st.sampled_from(running))
         known = self.known[job_id]
         self._jump(LEASE + max(known.lease, 0.0))
@@ -236,7 +253,7 @@ class JobLife(RuleBasedStateMachine):
             job = jobs[job_id]
             assert (job.state, job.attempt, job.crashes) == (known.state, known.attempt, known.crashes)
             assert job.cancel_requested == known.cancelling
-            assert (job.owner is not None) == (job.lease_expires_at is not None) == (job.state == "running")
+            assert (job.owner is not None) == (job.lease_expires_at is not None) == known.worked_on
             assert (job.finished_at is not None) == (job.state in FINISHED)
             assert (job.result is not None) == (job.state == "succeeded")
             assert (job.error is not None) == (job.state == "failed")
@@ -244,10 +261,9 @@ class JobLife(RuleBasedStateMachine):
             assert job.state != "queued" or job_id in promised or known.told
             assert [state for id_, _, state in events if id_ == job_id] == known.states
 
-    def living(self, state: str | None = None) -> int:
-        """How many jobs are not over, or are in a state."""
-        states = [known.state for known in self.known.values()]
-        return states.count(state) if state else sum(each not in FINISHED for each in states)
+    def living(self) -> int:
+        """How many jobs are not over."""
+        return sum(known.state not in FINISHED for known in self.known.values())
 
     def _claimed(self, known: Known, held: Claim) -> None:
         known.attempt, known.lease, known.quiet = known.attempt + 1, LEASE, 0.0
@@ -280,11 +296,12 @@ EVENTS: dict[str, tuple[int, Callable[[JobLife], object]]] = {
     "beat": (2, lambda life: life.claims),
     "report": (1, lambda life: life.claims),
     "end": (3, lambda life: life.claims),
+    "wake": (1, lambda life: any(known.waiting for known in life.known.values())),
     "expire": (1, lambda life: life.known),
     "cancel": (1, lambda life: life.known),
     "retry": (1, lambda life: life.known),
     "clock_jumps": (1, lambda life: life.known),
-    "freeze_and_take_over": (1, lambda life: life.living("running")),
+    "freeze_and_take_over": (1, lambda life: any(known.worked_on for known in life.known.values())),
     "send": (1, lambda life: True),
 }
 

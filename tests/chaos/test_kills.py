@@ -21,10 +21,11 @@ from tests.workers.service import alive
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
 
 
+@pytest.mark.rates
 def test_random_kills_in_a_mixed_load(arena: Arena, tell: Tell) -> None:
     dice = random.Random(1)
     kills, n_jobs = by_length((2, 3), (50, 100))
-    with arena.crew(2) as crew:
+    with arena.crew(by_length(1, 2)) as crew:
         asked, train_on = [], None
         if LONG:
             asked.append(arena.submit("dataset", DatasetSpec(name="pool", uri=arena.new_archive(3, 16))))
@@ -32,8 +33,10 @@ def test_random_kills_in_a_mixed_load(arena: Arena, tell: Tell) -> None:
         before = steady(arena, asked, train_on=train_on)
         load = small_jobs(arena, n_jobs, train_on=train_on)
         killed = 0
-        while killed < kills and unfinished(arena, load):
-            time.sleep(dice.uniform(0.5, 3.0))
+        while killed < kills:
+            time.sleep(dice.uniform(*by_length((0.1, 0.5), (0.5, 3.0))))
+            if not unfinished(arena, load):
+                load += small_jobs(arena, n_jobs // 2, train_on=train_on)
             with suppress(ProcessLookupError):  # it has ended meanwhile
                 os.kill(dice.choice(crew.victims()), signal.SIGKILL)
                 killed += 1
@@ -41,6 +44,8 @@ def test_random_kills_in_a_mixed_load(arena: Arena, tell: Tell) -> None:
             arena.succeeded(job_id)
         after = steady(arena, asked, train_on=train_on)
     verdict = judge(arena, dict.fromkeys(asked + load, "succeeded"))
+    assert verdict.jobs == len(asked + load)
+    assert verdict.crashes == verdict.attempts - verdict.jobs <= killed
     tell("SIGKILL of a random process", f"{killed} kills", verdict=vars(verdict), before=before, after=after)
 
 
@@ -51,7 +56,7 @@ def test_a_job_that_kills_its_worker_every_time(
     poison = arena.submit("dataset", DatasetSpec(name="poison", uri=arena.new_archive()))
     others = small_jobs(arena, by_length(2, 20))
     killed = 0
-    with arena.crew(2):
+    with arena.crew(by_length(1, 2)):
         while arena.job(poison).state not in FINISHED:
             for pid in processes_of({poison}).get(poison, []):
                 _kill(pid, its_worker=killed % 2 == 1)
@@ -65,6 +70,7 @@ def test_a_job_that_kills_its_worker_every_time(
     assert error is not None
     assert error["code"] == "worker-lost"
     verdict = judge(arena, {poison: "failed", **dict.fromkeys(others, "succeeded")})
+    assert (verdict.jobs, verdict.attempts) == (1 + len(others), killed + len(others))
     tell(
         "a job that kills its worker every time",
         f"failed after {killed} attempts, the others took one each",
@@ -73,8 +79,11 @@ def test_a_job_that_kills_its_worker_every_time(
 
 
 def _kill(pid: int, *, its_worker: bool) -> None:
-    """End a job's process, or its worker, with which it goes."""
-    parent = int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
-    os.kill(parent if its_worker else pid, signal.SIGKILL)
+    """End a job's process, or its worker, with which it goes; between them is what it was forked from."""
+    os.kill(_parent(_parent(pid)) if its_worker else pid, signal.SIGKILL)
     while alive(pid):
         time.sleep(0.01)
+
+
+def _parent(pid: int) -> int:
+    return int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])

@@ -15,17 +15,20 @@ from core.db.jobs import Job, Outbox
 from core.db.session import transaction
 from core.queue import redis_url
 from core.settings import get_settings
+from core.specs.datasets import DatasetSpec
 from g2l.client import Client
 from tests.chaos.arena import POLLED, Arena, kill, terminate_all
 from tests.chaos.conftest import Tell
 from tests.chaos.load import small_jobs, steady
 from tests.chaos.verdict import judge
 from tests.fixtures.lengths import by_length
+from tests.workers.service import WorkerProcess
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
 RETRY_FOR = 600.0
 
 
+@pytest.mark.rates
 def test_no_worker_goes_deaf_when_redis_fails(arena: Arena, tell: Tell) -> None:
     """One worker a queue, so that each is seen to hear."""
     cuts, flushes, kills, n_jobs = by_length((15, 1, 1, 2), (250, 20, 5, 60))
@@ -53,7 +56,9 @@ def test_no_worker_goes_deaf_when_redis_fails(arena: Arena, tell: Tell) -> None:
         asked.append(last)
         assert not any(last in line for line in polled(worker.log)), f"the worker of {queue} is deaf"
     n_polled = sum(len(polled(worker.log)) for worker in workers.values())
+    asked.append(lives_without_redis(arena, workers["cpu"]))
     verdict = judge(arena, dict.fromkeys(asked + load, "succeeded"))
+    assert verdict.jobs == len(asked + load)
     tell(
         "Redis killed, emptied, its connections cut",
         f"{kills} kills, {flushes} FLUSHALL, {cuts} times all connections cut; "
@@ -64,25 +69,16 @@ def test_no_worker_goes_deaf_when_redis_fails(arena: Arena, tell: Tell) -> None:
     )
 
 
-def test_a_worker_that_lost_redis_during_a_job_still_ends(arena: Arena) -> None:
-    arena.stop_workers()
-    worker = arena.worker()
-    (job_id,) = small_jobs(arena, 1)
-    arena.wait(job_id, lambda job: job.state == "running")
-    arena.redis.stop()
-    try:
-        arena.succeeded(job_id)
-        time.sleep(2.5)  # Celery would say that the worker lives every 2 s
-        assert worker.stop() == 0
-    finally:
-        arena.redis.start()
-
-
+@pytest.mark.rates
 def test_postgres_stopped_killed_cut_off_and_full(arena: Arena, tell: Tell) -> None:
     down, kills, cuts, full, n_jobs = by_length((1.0, 1, 4, 1.0, 2), (30.0, 5, 50, 20.0, 60))
     api = arena.api()
     asked: list[str] = []
-    with arena.crew(2), Client(api.url, retry_for=RETRY_FOR) as client, ThreadPoolExecutor(4) as clients:
+    with (
+        arena.crew(by_length(1, 2)),
+        Client(api.url, retry_for=RETRY_FOR) as client,
+        ThreadPoolExecutor(4) as clients,
+    ):
         before = steady(arena, asked)
         load = [
             clients.submit(lambda uri: client.datasets.take_in(uri, "pool").id, arena.new_archive())
@@ -105,6 +101,7 @@ def test_postgres_stopped_killed_cut_off_and_full(arena: Arena, tell: Tell) -> N
             arena.succeeded(job_id)
         after = steady(arena, asked)
     verdict = judge(arena, dict.fromkeys(asked + jobs, "succeeded"))
+    assert verdict.jobs == len(asked + jobs)
     tell(
         "PostgreSQL stopped, killed, cut off, full",
         f"{down:g} s down, {kills} kills, {cuts} times all backends terminated, "
@@ -113,6 +110,20 @@ def test_postgres_stopped_killed_cut_off_and_full(arena: Arena, tell: Tell) -> N
         before=before,
         after=after,
     )
+
+
+def lives_without_redis(arena: Arena, worker: WorkerProcess) -> str:
+    """A worker that loses Redis during a job does it, and ends when it is told to."""
+    job_id = arena.submit("dataset", DatasetSpec(name="pool", uri=arena.new_archive(2, 1000)), hint=False)
+    arena.wait(job_id, lambda job: job.state == "running")
+    arena.redis.stop()
+    try:
+        arena.succeeded(job_id)
+        time.sleep(2.5)  # Celery would say that the worker lives every 2 s
+        assert worker.stop() == 0
+    finally:
+        arena.redis.start()
+    return job_id
 
 
 def move(job_ids: list[str], queue: str) -> None:

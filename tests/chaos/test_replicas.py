@@ -30,12 +30,13 @@ def test_no_job_runs_twice_at_once(arena: Arena, tell: Tell) -> None:
             jobs.append(client.datasets.take_in(arena.new_archive(), "pool").id)
     for job_id in jobs * 3:
         send("cpu", job_id)
-    with watching(set(jobs)) as doubled, arena.crew(3):
+    with watching(set(jobs)) as doubled, arena.crew(by_length(2, 3)):
         for job_id in jobs:
             arena.succeeded(job_id)
     assert doubled == set()
     assert [arena.job(job_id).attempt for job_id in jobs] == [1] * n_jobs
     verdict = judge(arena, dict.fromkeys(jobs, "succeeded"))
+    assert (verdict.jobs, verdict.attempts) == (n_jobs, n_jobs)
     tell(
         "two API replicas, three workers",
         f"{4 * n_jobs} messages for {n_jobs} jobs; none was seen at work twice at once",

@@ -4,7 +4,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -17,53 +17,41 @@ from tests.chaos.training import EPOCHS, mid_epoch, process, told_epochs, traini
 from tests.chaos.verdict import judge
 from tests.fixtures.lengths import LONG, by_length
 from tests.workers.archives import folders, submit_dataset
-from tests.workers.service import WorkerProcess, alive
+from tests.workers.service import alive
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
 EVERY_EPOCH = list(range(1, EPOCHS + 1))
 
 
-@pytest.fixture
-def worker(arena: Arena) -> Iterator[WorkerProcess]:
-    process = arena.worker()
-    yield process
-    process.end()  # of a test that failed: the next must not find its job taken
+@dataclass(frozen=True)
+class Calm:
+    """What is made while nothing is cut."""
+
+    dataset: str
+    weights: str  # of a training on it; their digest
 
 
 @pytest.fixture(scope="module")
-def dataset(arena: Arena) -> str:
+def calm(arena: Arena) -> Calm:
     worker = arena.worker()
-    job_id = submit_dataset(arena, folders(3, 32))
-    made = arena.succeeded(job_id)
-    worker.stop()
-    arena.judged.add(job_id)
+    pool = submit_dataset(arena, folders(3, 32))
+    dataset = arena.succeeded(pool)
+    trained = arena.submit("model", training(dataset))
+    made = Calm(dataset, weights(arena, trained))
+    assert worker.stop() == 0
+    arena.judged.update({pool, trained})
     return made
 
 
-@pytest.fixture(scope="module")
-def undisturbed(arena: Arena, dataset: str) -> str:
-    """The weights of the training that nothing has cut."""
-    worker = arena.worker()
-    job_id = arena.submit("model", training(dataset))
-    digest = weights(arena, job_id)
-    worker.stop()
-    arena.judged.add(job_id)
-    return digest
-
-
-def test_random_kills_end_in_the_same_weights(
-    arena: Arena, dataset: str, request: pytest.FixtureRequest, tell: Tell
-) -> None:
+def test_random_kills_end_in_the_same_weights(arena: Arena, calm: Calm, tell: Tell) -> None:
     """The job's process and its worker in turn; in the long run also while they start."""
     dice, kills, epochs = random.Random(5), by_length(2, 100), by_length(EPOCHS, 1_000)
-    asked = []
+    asked, expected = [], calm.weights
     with arena.crew(1) as crew:
         if LONG:
-            asked.append(arena.submit("model", training(dataset, epochs=epochs)))
+            asked.append(arena.submit("model", training(calm.dataset, epochs=epochs)))
             expected = weights(arena, asked[0])
-        else:
-            expected = request.getfixturevalue("undisturbed")
-        job_id = arena.submit("model", training(dataset, epochs=epochs))
+        job_id = arena.submit("model", training(calm.dataset, epochs=epochs))
         for number in range(kills):
             if LONG and dice.random() < 0.5:
                 child = process(arena, job_id, attempt=number + 1)
@@ -81,15 +69,15 @@ def test_random_kills_end_in_the_same_weights(
     assert any("SIGKILL" in reason for reason in reasons if reason)
     assert told_epochs(arena, job_id) == list(range(1, epochs + 1))  # each once, though it was cut
     verdict = judge(arena, dict.fromkeys([*asked, job_id], "succeeded"))
+    assert (verdict.jobs, verdict.crashes) == (len(asked) + 1, kills)
     tell("SIGKILL during one training", f"{kills} kills; bit-equal weights", verdict=vars(verdict))
 
 
-def test_a_frozen_worker_that_wakes_is_refused(
-    arena: Arena, dataset: str, undisturbed: str, tell: Tell
-) -> None:
+def test_a_frozen_worker_that_wakes_is_refused(arena: Arena, calm: Calm, tell: Tell) -> None:
     """It is the one that would notice silent workers, so another must take its office, too."""
-    jobs = [_frozen(arena, dataset, undisturbed) for _ in range(by_length(1, 10))]
+    jobs = [_frozen(arena, calm) for _ in range(by_length(1, 10))]
     verdict = judge(arena, dict.fromkeys(jobs, "succeeded"))
+    assert (verdict.jobs, verdict.crashes) == (len(jobs), len(jobs))
     tell(
         "SIGSTOP beyond the lease, SIGCONT after another took over",
         f"{len(jobs)} times; its writes refused, bit-equal weights",
@@ -101,9 +89,9 @@ def ended(arena: Arena, pid: int) -> None:
     arena.until(lambda: not alive(pid))
 
 
-def _frozen(arena: Arena, dataset: str, undisturbed: str) -> str:
+def _frozen(arena: Arena, calm: Calm) -> str:
     first = arena.worker()
-    job_id = arena.submit("model", training(dataset))
+    job_id = arena.submit("model", training(calm.dataset))
     child = mid_epoch(arena, job_id)
     os.kill(first.process.pid, signal.SIGSTOP)
     os.killpg(child, signal.SIGSTOP)
@@ -114,38 +102,23 @@ def _frozen(arena: Arena, dataset: str, undisturbed: str) -> str:
         os.killpg(child, signal.SIGCONT)
         os.kill(first.process.pid, signal.SIGCONT)
     ended(arena, child)
-    assert weights(arena, job_id) == undisturbed
+    assert weights(arena, job_id) == calm.weights
     assert (arena.job(job_id).attempt, arena.job(job_id).crashes) == (2, 1)
     assert told_epochs(arena, job_id) == EVERY_EPOCH
     assert first.stop() == second.stop() == 0
     return job_id
 
 
-def test_cut_connections_cost_no_attempt_and_who_is_told_to_leave_hands_back(
-    arena: Arena, worker: WorkerProcess, dataset: str, undisturbed: str
-) -> None:
-    job_id = arena.submit("model", training(dataset))
+def test_one_training_is_cut_off_cancelled_retried_and_handed_back(arena: Arena, calm: Calm) -> None:
+    models = arena.count(Model)
+    worker = arena.worker()
+    job_id = arena.submit("model", training(calm.dataset))
     child = mid_epoch(arena, job_id)
     told = len(told_epochs(arena, job_id))
-    terminate_all()
+    terminate_all()  # costs no attempt
     arena.wait(job_id, lambda job: job.state == "running" and len(told_epochs(arena, job_id)) > told)
     assert arena.job(job_id).attempt == 1
-    assert worker.stop() == 0
-    job = arena.job(job_id)
-    assert (job.state, job.attempt, job.crashes) == ("queued", 1, 0)
-    assert not alive(child)
-    arena.worker()
-    assert weights(arena, job_id) == undisturbed
-    assert (arena.job(job_id).attempt, arena.job(job_id).crashes) == (2, 0)
-    judge(arena, {job_id: "succeeded"})
 
-
-def test_cancel_mid_epoch_leaves_only_the_checkpoint_and_retry_goes_on_from_it(
-    arena: Arena, worker: WorkerProcess, dataset: str, undisturbed: str
-) -> None:
-    models = arena.count(Model)
-    job_id = arena.submit("model", training(dataset))
-    child = mid_epoch(arena, job_id)
     with transaction() as session:
         plans.cancel(session, job_id)
     assert arena.wait(job_id).state == "cancelled"
@@ -153,9 +126,19 @@ def test_cancel_mid_epoch_leaves_only_the_checkpoint_and_retry_goes_on_from_it(
     assert arena.count(Model) == models
     work = arena.store.root / "work"
     arena.until(lambda: {p.name for p in work.rglob("*")} == {job_id, "training.pt"})
+
     with transaction() as session:
         plans.retry(session, job_id)
-    assert weights(arena, job_id) == undisturbed
+    child = mid_epoch(arena, job_id, attempt=2)
+    assert worker.stop() == 0  # told to leave, it hands back
+    job = arena.job(job_id)
+    assert (job.state, job.attempt, job.crashes) == ("queued", 2, 0)
+    assert not alive(child)
+
+    arena.worker()
+    assert weights(arena, job_id) == calm.weights
+    assert (arena.job(job_id).attempt, arena.job(job_id).crashes) == (3, 0)
     assert told_epochs(arena, job_id) == EVERY_EPOCH
     arena.until(lambda: arena.half_made() == [])
-    judge(arena, {job_id: "succeeded"})
+    verdict = judge(arena, {job_id: "succeeded"})
+    assert (verdict.jobs, verdict.attempts, verdict.crashes) == (1, 3, 0)

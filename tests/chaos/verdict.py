@@ -140,9 +140,9 @@ def _collected(arena: Arena) -> int:
     return found.count("artifact") + found.count("upload")
 
 
-def rate(job_ids: Collection[str]) -> float:
-    """Jobs a second, from the first end to the last."""
+def rate(job_ids: Collection[str], *, warm: int) -> float:
+    """Jobs a second, from the end of the last of those that warm up to the last end."""
     with transaction() as session:
         statement = select(func.extract("epoch", Job.finished_at)).where(Job.id.in_(job_ids))
-        ends = [float(end) for end in session.scalars(statement)]
-    return (len(ends) - 1) / max(max(ends) - min(ends), 1e-9)
+        ends = sorted(float(end) for end in session.scalars(statement))[warm - 1 :]
+    return (len(ends) - 1) / max(ends[-1] - ends[0], 1e-9)

@@ -64,10 +64,22 @@ class WorkerProcess:
 
     def child(self) -> int | None:
         """The process of the job that runs."""
-        found = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False
-        ).stdout.split()
-        return int(found[0]) if found else None
+        return self._below("workers.run")
+
+    def nursery(self) -> int | None:
+        """The process that jobs' processes are forked from."""
+        return self._below("forkserver")
+
+    def _below(self, word: str) -> int | None:
+        command = ["ps", "-e", "-o", "pid=,ppid=,args="]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        rows = [
+            (int(pid), int(parent), words) for pid, parent, words in (line.split(None, 2) for line in lines)
+        ]
+        family = [self.process.pid]
+        for above in family:
+            family += [pid for pid, parent, _ in rows if parent == above]
+        return next((pid for pid, _, words in rows if pid in family[1:] and word in words), None)
 
 
 class Service:
