@@ -5,13 +5,15 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import psycopg
 import structlog
 from sqlalchemy import make_url, select
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 
 from core.db.jobs import Job
 from core.db.session import transaction
@@ -19,6 +21,7 @@ from core.jobs.events import CHANNEL
 from core.settings import get_settings
 
 logger = structlog.get_logger(__name__)
+T = TypeVar("T")
 PERIOD = 1.0  # seconds; progress is not announced, and a lost notification is made up for
 
 
@@ -28,6 +31,7 @@ class Changes:
     def __init__(self) -> None:
         self._waiters: dict[str, set[asyncio.Event]] = {}
         self._seen: dict[str, Sequence[object]] = {}
+        self._reads: dict[Hashable, asyncio.Future[Any]] = {}  # that have not begun
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="changes", daemon=True)
         self._lock = threading.Lock()
@@ -71,6 +75,18 @@ class Changes:
                 if not self._waiters[job_id]:
                     del self._waiters[job_id]
                     self._seen.pop(job_id, None)
+
+    async def read(self, key: Hashable, read: Callable[[], T]) -> T:
+        """What ``read`` finds, in a thread; those who woke together and ask for the same share one call."""
+        # Not one that has begun: it may have missed what its newest listener was woken for.
+        if (shared := self._reads.get(key)) is None:
+
+            def begin() -> T:
+                self._reads.pop(key, None)
+                return read()
+
+            shared = self._reads[key] = asyncio.ensure_future(run_in_threadpool(begin))
+        return await asyncio.shield(shared)  # it is of others, too, when one goes away
 
     def _wake(self, job_ids: Sequence[str]) -> None:
         if self._loop is None or self._loop.is_closed():

@@ -3,12 +3,12 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import select
-from starlette.concurrency import run_in_threadpool
 
 from app import problems
 from app.changes import Changes
@@ -55,7 +55,7 @@ async def stream_events(
     with changes.watch(job_id) as event:
         while not changes.stopping:
             event.clear()
-            news = await run_in_threadpool(_news, job_id, last)
+            news = await changes.read((job_id, last), partial(_news, job_id, last))
             if news is None:
                 return
             for entry in news.events:
