@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 import httpx
 
@@ -165,14 +166,20 @@ async def listeners(there: Scene, count: int, seconds: float) -> None:
             await first.wait()
             beside = await asyncio.to_thread(drive, there, ASKS[0], POLLS, seconds)
             held = _held(there)
+            spent = -processes.cpu_seconds(there.pid)["API"]
         heard = await asyncio.gather(*hearing)
+        spent += processes.cpu_seconds(there.pid)["API"]
     numbers = {tuple(each) for each in heard}
     if len(numbers) != 1:
         raise SystemExit(f"listeners heard different events: {numbers}")
     (events,) = numbers
     late = [max(each[event] for each in heard) - min(each[event] for each in heard) for event in events[1:]]
+    span = max(each[events[-1]] for each in heard) - min(each[events[1]] for each in heard)
     print(f"{count} listeners of one job: {held}. Polls at {POLLS}/s beside them: {_spoken(beside)}.")
-    print(f"Each heard all {len(events)} events, the last {_ms(max(late))} after the first at most.")
+    print(
+        f"Each heard all {len(events)} events of a training of {span:.1f} s, the last one {_ms(median(late))}"
+    )
+    print(f"after the first, {_ms(max(late))} at most; that cost the API {spent:.1f} s of processor time.")
 
 
 async def _hear(client: httpx.AsyncClient, job: str, first: asyncio.Barrier) -> dict[str, float]:

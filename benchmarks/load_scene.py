@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+import httpx
 import numpy as np
 from PIL import Image
 from sqlalchemy import select
@@ -26,6 +27,7 @@ from core.jobs import plans
 from core.settings import Settings, get_settings
 from g2l.client import Client
 
+EPOCHS = 50
 PAGE = 50  # jobs, as many as a page of the list shows
 SMALL, LARGE = 1 << 20, 1 << 30  # bytes of weights
 
@@ -38,6 +40,7 @@ class Scene:
     pid: int
     uri: str  # of an archive that is quickly taken in
     finished: list[str]  # jobs
+    dataset: str
     small: str  # models
     large: str
 
@@ -47,9 +50,10 @@ class Scene:
         return processes.named(self.pid, "API")[0]
 
     def submit(self) -> str:
-        """A job."""
-        with Client(self.url) as client:
-            return client.datasets.take_in(self.uri, "pool").id
+        """A training, which tells of each epoch."""
+        recipe = {"dataset_id": self.dataset, "objective": "human-labels", "epochs": EPOCHS, "image_size": 16}
+        answer = httpx.post(f"{self.url}/v1/models", json=recipe, timeout=60).raise_for_status()
+        return str(answer.json()["id"])
 
     def clear(self) -> None:
         """Cancel what waits for the worker."""
@@ -82,8 +86,16 @@ def scene(folder: Path) -> Iterator[Scene]:
         get_settings.cache_clear()
         with Client(running.url) as client:
             jobs = [client.datasets.take_in(archive.as_uri(), "pool") for _ in range(PAGE)]
-            finished = [client.jobs.wait(job).id for job in jobs]
-        yield Scene(running.url, running.pid, archive.as_uri(), finished, _model(SMALL), _model(LARGE))
+            finished = [client.jobs.wait(job) for job in jobs]
+        yield Scene(
+            url=running.url,
+            pid=running.pid,
+            uri=archive.as_uri(),
+            finished=[job.id for job in finished],
+            dataset=next(str(job.result["id"]) for job in finished if job.result),
+            small=_model(SMALL),
+            large=_model(LARGE),
+        )
 
 
 def _write_archive(path: Path) -> None:
