@@ -83,6 +83,8 @@ def retry(session: Session, job_id: str) -> Job:
         parent = transitions.lock(session, job.parent_id)
         if parent.state in RETRYABLE:  # a stage that goes on is of no use to a parent that is over
             transitions.requeue_finished(session, parent)
+            if parent.kind == "study":
+                study_plan.keep_parts(session, parent)
     return job
 
 

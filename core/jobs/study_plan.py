@@ -41,16 +41,14 @@ def go_on(session: Session, parent: Job) -> None:
         cause = error if isinstance(error, ServiceError) else InvalidRequestError(error.errors()[0]["msg"])
         _give_up(session, parent, cause)
         return
-    waiting = [child for child in _children(session, parent) if child.state not in FINISHED]
+    waiting = [child for child in _unfinished(session, parent) if child.kind != "report"]
     measured = sum(cell.role in grid.made for cell in grid.cells)
     if not waiting and not measured:
         _end_failed(session, parent, grid, result=None)
         return
     stage = "transfers" if all(child.kind == "transfer" for child in waiting) else "sources"
     if not waiting:
-        number = len(_children(session, parent, reports=True)) + 1
-        spec = ReportSpec(study_job_id=parent.id)
-        transitions.submit(session, "report", spec, parent=parent, role=f"{_REPORT}-{number}")
+        _report(session, parent)
         stage = _REPORT
     total = grid.spec.n_transfers
     transitions.enter_stage(session, parent, stage, done=measured, total=total, unit="transfers")
@@ -62,6 +60,8 @@ def ended(session: Session, parent: Job, child: Job) -> None:
         if child.state == "succeeded":
             _note(session, parent, child)
         go_on(session, parent)
+    elif _is_outdated(session, parent, child):
+        return
     elif child.state == "succeeded":
         grid = grid_of(session, parent)
         if _failed(session, parent):
@@ -73,17 +73,28 @@ def ended(session: Session, parent: Job, child: Job) -> None:
         _give_up(session, parent, ChildFailedError(f"The report ({child.id}) was not made: {detail}"))
 
 
+def keep_parts(session: Session, parent: Job) -> None:
+    """Nobody keeps what a study has made once it is over; one that goes on needs it again.
+
+    Raises:
+        InvalidRequestError: some of it is gone.
+    """
+    keep(session, parent.id, parts(session, parent.id))
+
+
 def resume(session: Session, parent: Job) -> None:
-    """Put what failed or was cancelled back to work."""
+    """Put what failed or was cancelled back to work; raises as `keep_parts`."""
     for child in _children(session, parent):
         child = transitions.lock(session, child.id)
+        if child.kind == "report":
+            continue  # a new one comes at the end
         if child.state in RETRYABLE:
             transitions.requeue_finished(session, child)
         elif child.state == "running":
             child.cancel_requested = False  # its worker may be stopping it still, and then queues it again
         elif child.state == "succeeded":
             _note(session, parent, child)
-    keep(session, parent.id, parts(session, parent.id))  # nobody keeps them once a study is over
+    keep_parts(session, parent)
     session.flush()
     go_on(session, parent)
 
@@ -91,7 +102,7 @@ def resume(session: Session, parent: Job) -> None:
 def _ask(session: Session, parent: Job) -> Grid:
     """Write the children that can be written; what was made before by an equal request is taken as it is."""
     asked = {child.role for child in _children(session, parent)}
-    room = WINDOW - sum(child.state not in FINISHED for child in _children(session, parent))
+    room = WINDOW - len(_unfinished(session, parent))
     while True:
         grid = grid_of(session, parent)
         missing = [p for role, p in grid.parts.items() if role not in grid.made and role not in asked]
@@ -108,10 +119,22 @@ def _ask(session: Session, parent: Job) -> Grid:
         keep(session, parent.id, found)
 
 
-def _children(session: Session, parent: Job, *, reports: bool = False) -> Sequence[Job]:
-    wanted = Job.kind == "report" if reports else Job.kind != "report"
-    statement = select(Job).where(Job.parent_id == parent.id, wanted).order_by(Job.id)
+def _report(session: Session, parent: Job) -> None:
+    """Ask for a report, in place of one that something was retried under."""
+    for outdated in _unfinished(session, parent):
+        transitions.request_cancel(session, outdated.id)
+    number = sum(child.kind == "report" for child in _children(session, parent)) + 1
+    spec = ReportSpec(study_job_id=parent.id)
+    transitions.submit(session, "report", spec, parent=parent, role=f"{_REPORT}-{number}")
+
+
+def _children(session: Session, parent: Job) -> Sequence[Job]:
+    statement = select(Job).where(Job.parent_id == parent.id).order_by(Job.id)
     return session.scalars(statement.execution_options(populate_existing=True)).all()
+
+
+def _unfinished(session: Session, parent: Job) -> list[Job]:
+    return [child for child in _children(session, parent) if child.state not in FINISHED]
 
 
 def _note(session: Session, parent: Job, child: Job) -> None:
@@ -119,8 +142,18 @@ def _note(session: Session, parent: Job, child: Job) -> None:
         keep(session, parent.id, {child.role: str(child.result["id"])})
 
 
+def _is_outdated(session: Session, parent: Job, report: Job) -> bool:
+    """Whether something was retried since a report was begun, so that another comes or is there."""
+    children = _children(session, parent)
+    newest = [child for child in children if child.kind == "report"][-1]
+    at_work = any(child.state not in FINISHED for child in children if child.kind != "report")
+    return at_work or newest.id != report.id
+
+
 def _failed(session: Session, parent: Job) -> list[Job]:
-    return [child for child in _children(session, parent) if child.state in RETRYABLE]
+    """What is missing; a report that was not made is made anew."""
+    children = _children(session, parent)
+    return [child for child in children if child.state in RETRYABLE and child.kind != "report"]
 
 
 def _end_failed(session: Session, parent: Job, grid: Grid, *, result: Any) -> None:

@@ -7,7 +7,7 @@ from html import escape
 WIDTH, ROW, LEFT, RIGHT = 760, 22, 190, 20  # pixels
 HEIGHT, BOTTOM, TOP = 320, 40, 12
 # Okabe and Ito's colours, which the colour-blind tell apart too; beyond them the dashes differ.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7f7f7f")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "currentColor", "#7f7f7f")
 DASHES = ("", "6 3", "2 3", "8 3 2 3")
 _TICKS = 5
 

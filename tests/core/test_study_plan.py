@@ -140,7 +140,7 @@ def test_a_source_may_stand_on_another() -> None:
     with transaction() as session:
         models = {model.id: model for model in session.scalars(select(Model))}
         shuffled = session.scalars(
-            select(Job).where(Job.parent_id == parent_id, Job.kind == "labeling")
+            select(Job).where(Job.parent_id == parent_id, Job.kind == "labeling").order_by(Job.id)
         ).all()
         assert [job.spec["labeling_id"] for job in shuffled if job.spec["method"] == "shuffled"] == [
             (job.result or {})["id"] for job in shuffled if job.spec["method"] == "geometry"
@@ -185,6 +185,24 @@ def test_the_retry_of_a_failed_child_goes_on_with_the_study() -> None:
     assert row(parent_id).state == "running"
     run(parent_id)
     assert row(parent_id).state == "succeeded"
+
+
+def test_a_report_that_something_was_retried_under_is_not_the_last() -> None:
+    parent_id = started(None, HUMAN)
+    model = next(child for child in children(parent_id) if child.kind == "model")
+    fail(claim(model))
+    run(parent_id, "transfer")
+    first = claim(next(child for child in children(parent_id, state="queued") if child.kind == "report"))
+    with transaction() as session:
+        plans.retry(session, model.id)
+    run(parent_id, "model", "transfer")
+    second = claim(next(child for child in children(parent_id, state="queued") if child.kind == "report"))
+    assert row(first.job_id).cancel_requested
+    succeed(first)  # it was faster than its worker's beat
+    assert row(parent_id).state == "running"
+    succeed(second)
+    assert row(parent_id).state == "succeeded"
+    assert row(parent_id).result == row(second.job_id).result
 
 
 def test_nothing_measured_is_a_failure_without_a_report() -> None:

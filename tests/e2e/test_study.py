@@ -1,15 +1,21 @@
 """A study by a real worker: in parallel where it can be, past what fails, and nothing twice."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from typer.testing import CliRunner
 
+from g2l.cli.main import build
 from g2l.client import Client, JobFailedError
 from g2l.client.requests import StudySource
 from tests.e2e.test_cli import write_images
 from tests.fixtures.service import RunningService
 
+POOL = f"pool-{uuid4()}"  # the session's service has other pools
 BROKEN: StudySource = {
     "name": "broken",
     "model": {"objective": "human-labels", "learning_rate": 10, "batch_size": 4},
@@ -24,7 +30,7 @@ SOURCES: list[StudySource | str | None] = [
 def request(client: Client, folder: Path) -> Any:
     """Two targets, two seeds, everything small."""
     ids = []
-    for name, count, classes in (("pool", 60, 4), ("two", 30, 2), ("three", 36, 3)):
+    for name, count, classes in ((POOL, 60, 4), ("two", 30, 2), ("three", 36, 3)):
         job = client.datasets.upload(write_images(folder / name, count, classes=classes))
         ids.append(job.wait().resource().id)
     return {
@@ -37,10 +43,22 @@ def request(client: Client, folder: Path) -> Any:
     }
 
 
+@pytest.fixture
+def command(service: RunningService) -> Callable[..., str]:
+    """`g2l study …`, and what it prints."""
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(build(), ["study", *words, "--url", service.url])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    return run
+
+
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_a_study_goes_on_past_what_fails_and_does_nothing_twice(
-    service: RunningService, tmp_path: Path
+    service: RunningService, tmp_path: Path, command: Callable[..., str]
 ) -> None:
     with Client(service.url) as client:
         asked = request(client, tmp_path)
@@ -71,7 +89,15 @@ def test_a_study_goes_on_past_what_fails_and_does_nothing_twice(
                 own = [row["accuracy"] for row in rows if (row["source"], row["target"]) == (source, target)]
                 assert mean == pytest.approx(sum(own) / 2)
         assert client.studies.transfers(study.id).to_arrow().num_rows == 12
-        page = client.studies.report(study.id, tmp_path / "study.html").read_text()
+        (tmp_path / "study.json").write_text(
+            json.dumps(asked | {"sources": SOURCES, "pool": POOL, "baseline": "human"})
+        )
+        shown = command("submit", str(tmp_path / "study.json"))  # the pool by name
+        assert [line.split("\t")[0] for line in shown.splitlines()[-3:]] == ["scratch", "human", "g2l"]
+        command("transfers", again.id, "--out", str(tmp_path / "transfers.csv"))
+        assert len((tmp_path / "transfers.csv").read_text().splitlines()) == 13
+        command("report", again.id, "--out", str(tmp_path / "study.html"))
+        page = (tmp_path / "study.html").read_text()
         assert "Labels of g2l" in page
         assert "data:image/jpeg;base64," in page
 
