@@ -92,13 +92,16 @@ def _anchor_sets(db: Session) -> Iterator[Past]:
 
 def _labelings(db: Session) -> Iterator[Past]:
     wanted = _of_embedder(Labeling, Labeling.embedder_id).add_columns(Labeling.n_items)
-    for row in db.execute(wanted.where(Labeling.method == "geometry")):
+    one_view = func.coalesce(Labeling.spec["views"].as_integer(), 1) == 1
+    for row in db.execute(wanted.where(Labeling.method == "geometry", one_view)):
         yield _past(row, _responding("labeling", row), row.computed or row.n_items)
 
 
 def _models(db: Session) -> Iterator[Past]:
     wanted = _newest(Model).add_columns(Model.arch, Model.image_size, Model.metrics)
-    for row in db.execute(wanted.where(Model.role == "source", Model.metrics.has_key("n_train"))):
+    objective = func.coalesce(Model.spec["objective"].astext, "pseudo-labels")
+    on_labels = objective.not_in(("self-supervised", "distillation"))  # which take other times
+    for row in db.execute(wanted.where(Model.role == "source", on_labels, Model.metrics.has_key("n_train"))):
         passes = row.metrics["n_train"] * len(row.metrics["history"])
         yield _past(row, Likeness("model", Network(row.arch, row.image_size)), passes)
 

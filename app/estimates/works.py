@@ -89,7 +89,10 @@ def _anchors(db: Session, spec: PipelineSpec, round_: int) -> Work:
 
 
 def _labeling(db: Session, spec: PipelineSpec, round_: int) -> Work:
-    embedder = _embedder(db, spec, round_)
+    embedder, views = _embedder(db, spec, round_), spec.labeling.views
+    if views > 1:
+        images = db.get_one(Dataset, spec.dataset_id).n_items
+        return Work(Likeness("labeling", _network(embedder), EMBEDDING), images, None, images * views)
     if round_ > 1 or spec.anchors.anchor_set_id is None:  # the stage before it embeds the pool
         images = db.get_one(Dataset, spec.dataset_id).n_items
         return Work(Likeness("labeling", _network(embedder), CACHED), images, None, images)

@@ -163,6 +163,15 @@ def test_responses_that_are_kept_are_not_computed_again(api: Api, make: Maker) -
     assert other_seed["expected_seconds"]["value"] == first
 
 
+def test_every_view_is_embedded(api: Api, pool: str) -> None:
+    one, four = (
+        stage(estimate(api, {"dataset_id": pool, "labeling": {"views": views}}), "labeling")
+        for views in (1, 4)
+    )
+    assert four["expected_seconds"]["value"] > one["expected_seconds"]["value"]
+    assert four["images"] == one["images"]
+
+
 def test_given_anchors_are_no_stage_and_an_unknown_embedder_makes_no_guess(
     api: Api, make: Maker, pool: str
 ) -> None:
