@@ -177,7 +177,8 @@ async def listeners(there: Scene, count: int, seconds: float) -> None:
     span = max(each[events[-1]] for each in heard) - min(each[events[1]] for each in heard)
     print(f"{count} listeners of one job: {held}. Polls at {POLLS}/s beside them: {_spoken(beside)}.")
     print(f"Each heard all {len(events)} events of a training of {span:.1f} s, the last listener")
-    print(f"{_ms(median(late))} after the first, {_ms(max(late))} at most; that cost the API {spent:.1f} s of processor time.")
+    print(f"{_ms(median(late))} after the first, {_ms(max(late))} at most.")
+    print(f"That cost the API {spent:.1f} s of processor time.")
 
 
 async def _hear(client: httpx.AsyncClient, job: str, first: asyncio.Barrier) -> dict[str, float]:

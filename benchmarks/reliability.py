@@ -1,6 +1,7 @@
 """What the service bears: the long runs of `tests/chaos`, a row of a table each.
 
 Run: python -m benchmarks.reliability [OPTIONS OF PYTEST], as in `-k redis`; all of them take about two hours.
+`-m rates` runs those that compare the jobs a second before and after, for a machine that does nothing else.
 """
 
 import json
@@ -49,7 +50,8 @@ def _row(told: dict[str, Any], seconds: float) -> str:
     verdict = told.get("verdict") or {}
     counts = [verdict.get(name, "") for name in ("jobs", "attempts", "crashes", "collected")]
     pause = f"{verdict['silence']:.1f}" if verdict.get("jobs", 0) > 1 else ""
-    rates = [f"{told[name]:.2f}" if told.get(name) else "" for name in ("before", "after")]
+    before, after = told.get("before"), told.get("after")
+    rates = [f"{before:.2f}", f"{after:.2f} ({after / before:.0%})"] if before and after else ["", ""]
     cells = [told["fault"], told["done"], *counts, pause, *rates, f"{seconds / 60:.1f}"]
     return "| " + " | ".join(map(str, cells)) + " |"
 
