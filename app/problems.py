@@ -150,9 +150,9 @@ _SERVICE: Final[Mapping[str, Entry]] = {
     ),
     "stage-failed": Entry(
         422,
-        "A stage of the pipeline or study failed",
-        "The detail names the stage and its job. Mend the cause, then retry the pipeline or study: "
-        "it goes on with what is unfinished.",
+        "A stage or shard of the job failed",
+        "The detail names the stage or shard, and its job. Mend the cause, then retry the job that failed "
+        "with it: it goes on with what is unfinished.",
     ),
     "internal-error": Entry(
         500,

@@ -12,7 +12,7 @@ from app import paging
 from app.checks.inputs import NAMES, is_id
 from app.database import AnyDb, ReadSession
 from core.db.jobs import Job
-from core.db.resources import RESOURCE_TABLES, Resource, Responses, Use
+from core.db.resources import RESOURCE_TABLES, Resource, Responses, ResponsesShard, Use
 from core.errors import InUseError, NotFoundError
 from core.jobs.states import FINISHED
 
@@ -83,7 +83,8 @@ def remove(db: Session, table: type[Table], id_: str) -> None:
         more = f" and {len(users) - _SHOWN} more" if len(users) > _SHOWN else ""
         raise InUseError(f"{id_} is used by {', '.join(users[:_SHOWN])}{more}.")
     db.execute(delete(Use).where((Use.user_id == id_) | (Use.used_id == id_)))
-    db.execute(delete(Responses).where(Responses.embedder_id == id_))
+    for kept in (Responses, ResponsesShard):
+        db.execute(delete(kept).where(kept.embedder_id == id_))
     db.delete(row)
     db.flush()
 

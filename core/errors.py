@@ -115,10 +115,10 @@ class InternalJobError(ServiceError):
 
 
 class ChildFailedError(ServiceError):
-    """A pipeline stops because one of its stages failed, or a study ends without some of its transfers."""
+    """A job stops because a stage or shard of it failed, or a study ends without some of its transfers."""
 
     code = "stage-failed"
-    title = "A stage of the pipeline or study failed"
+    title = "A stage or shard of the job failed"
 
 
 class LeaseLostError(Exception):

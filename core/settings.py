@@ -43,6 +43,12 @@ class Settings(BaseSettings):
         le=64,
         description="Processes that train one source together; unset: one for each GPU of a worker, or one.",
     )
+    shard_images: int = Field(
+        4096,
+        ge=256,
+        multiple_of=256,
+        description="Images that one job embeds: of more, each so many are a job of their own.",
+    )
     lease_seconds: float = Field(
         10.0, ge=1, le=3600, description="A running job whose worker stays silent this long is queued again."
     )

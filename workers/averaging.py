@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from core.db.resources import Dataset
+from core.specs.responses import ResponsesSpec
 from g2l.data.mapped import reserve
 from workers import pixels
 from workers.active import ActiveJob
@@ -24,6 +25,10 @@ class AveragingResponder(Responder):
         """The averaged responses of some images, as they are or as mirror images; not kept."""
         first = self._responder.at(dataset, items, mirrored=mirrored, crop=crop)
         return self._averaged(first, dataset, items, mirrored=mirrored)
+
+    def missing(self, dataset: Dataset) -> list[ResponsesSpec]:
+        """The shards of a dataset that are to be computed by jobs of their own."""
+        return self._responder.missing(dataset)
 
     def _known(self, dataset: Dataset) -> Matrix:
         """Averaged in a file without a name, which goes with this process."""

@@ -22,7 +22,7 @@ IMPORTED = (
     "workers.run",
     *(
         f"workers.tasks.{kind}"
-        for kind in ("dataset", "anchor_set", "labeling", "model", "transfer", "forecast")
+        for kind in ("dataset", "anchor_set", "responses", "labeling", "model", "transfer", "forecast")
     ),
     *(
         f"g2l.nn.{part}"

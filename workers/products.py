@@ -45,15 +45,17 @@ class Made:
 
 @dataclass(frozen=True)
 class Product:
-    """A job's result, what it stands on, and what else is written with it."""
+    """A job's result, what it stands on, and what else is written with it; a shard is no result."""
 
-    result: Made
+    result: Made | None
     before: Sequence[Made] = ()
     also: Sequence[Callable[[Session], None]] = ()
 
     @property
-    def reference(self) -> dict[str, str]:
+    def reference(self) -> dict[str, str] | None:
         """The job's `result`."""
+        if self.result is None:
+            return None
         row = self.result.row
         if not isinstance(row, Resource):
             raise TypeError(f"{type(row).__name__} is no resource")
@@ -62,25 +64,31 @@ class Product:
 
     def note_pace(self, seconds: float, images_per_second: float | None) -> None:
         """Say how long the work took and how fast it went, unless its task has measured that itself."""
-        row = self.result.row
-        if isinstance(row, Resource) and row.seconds is None:
+        if self.result is None or not isinstance(row := self.result.row, Resource):
+            return
+        if row.seconds is None:
             row.seconds = seconds
-        if isinstance(row, Resource) and row.images_per_second is None:
+        if row.images_per_second is None:
             row.images_per_second = images_per_second
 
     def save(self, session: Session) -> None:
         """Write all rows, in an order that foreign keys allow."""
-        for made in (*self.before, self.result):
-            for published in made.artifacts:
-                artifacts.record(session, published)
-            if isinstance(made.row, Model):
-                _number(session, made.row)
-            session.add(made.row)
-            session.flush()
-            if isinstance(made.row, Resource):
-                needs.take(session, made.row.id, made.uses)
+        save(session, self.before if self.result is None else [*self.before, self.result])
         for write in self.also:
             write(session)
+
+
+def save(session: Session, rows: Iterable[Made]) -> None:
+    """Write rows in this order, each with its artifacts and with what it needs."""
+    for made in rows:
+        for published in made.artifacts:
+            artifacts.record(session, published)
+        if isinstance(made.row, Model):
+            _number(session, made.row)
+        session.add(made.row)
+        session.flush()
+        if isinstance(made.row, Resource):
+            needs.take(session, made.row.id, made.uses)
 
 
 def _number(session: Session, model: Model) -> None:

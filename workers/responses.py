@@ -1,39 +1,51 @@
 """Responses of whole datasets, computed once for each dataset and embedder, then mapped from disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import func
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core import artifacts
 from core.artifacts import Published
 from core.db.resources import Dataset, Responses
+from core.jobs import shard_plan
+from core.specs.responses import ResponsesSpec
 from g2l.data.crops import crops
 from g2l.data.mapped import create_npy
 from workers import pixels
 from workers.active import ActiveJob, load
 from workers.embedders import Embedding
 from workers.patience import patiently
+from workers.products import Made
+from workers.shards import keep_whole, wait_for
 
 FILE = "responses.npy"
-EMBEDDED_AT_ONCE = 1024
+EMBEDDED_AT_ONCE = 4 * shard_plan.BATCH
 Matrix = NDArray[np.float32]  # (N, D)
 
 
 class Responder:
-    """Responses by one embedder; what is computed here becomes visible with the job's product."""
+    """Responses by one embedder; what is computed here becomes visible with the job's product.
+
+    Attributes:
+        also: what writes the responses that were computed.
+        unsaved: what they stand on and is not written yet.
+    """
 
     def __init__(self, job: ActiveJob[Any], embedding: Embedding) -> None:
         self._job, self.embedding = job, embedding
         self.also: list[Callable[[Session], None]] = []
+        self.unsaved: tuple[Made, ...] = embedding.new
         self._made: dict[str, Matrix] = {}
 
     def of(self, dataset: Dataset) -> Matrix:
-        """The responses of all items."""
+        """The responses of all items.
+
+        Raises:
+            WaitsForShards: they are many, and other jobs compute them first.
+        """
         if dataset.id not in self._made:
             self._made[dataset.id] = self._known(dataset)
         return self._made[dataset.id]
@@ -55,6 +67,25 @@ class Responder:
             return self.of(dataset)[items]
         return self.at(dataset, items)
 
+    def missing(self, dataset: Dataset) -> list[ResponsesSpec]:
+        """The shards of a dataset that are to be computed by jobs of their own."""
+        if dataset.id in self._made or self._row(dataset.id) is not None:
+            return []
+        older = self._older(dataset)
+        shards = self._shards(dataset, 0 if older is None else len(older))
+        return [shard for shard, digest in shards.items() if digest is None]
+
+    def _shards(self, dataset: Dataset, first: int) -> dict[ResponsesSpec, str | None]:
+        """What the items from one on are cut into, each with its artifact; nothing where they are few."""
+        if dataset.kind == "embeddings":
+            return {}
+        size = self._job.settings.shard_images
+        cut = shard_plan.cut(dataset.id, self.embedding.id, first=first, stop=dataset.n_items, size=size)
+        if len(cut) == 1:
+            return {}
+        made = patiently(partial(shard_plan.made, shards=cut))
+        return {shard: made.get(shard) for shard in cut}
+
     def _known(self, dataset: Dataset) -> Matrix:
         row = self._row(dataset.id)
         digest = row.artifact if row is not None else self._compute(dataset).digest
@@ -64,22 +95,38 @@ class Responder:
     def _compute(self, dataset: Dataset) -> Published:
         older = self._older(dataset)
         n_known = 0 if older is None else len(older)
-        items = self._items(dataset, n_known)
-        network, on_progress = self.embedding.network, self._job.counting("embedding", "images")
+        shards = self._shards(dataset, n_known)
+        there = {shard: digest for shard, digest in shards.items() if digest is not None}
+        if len(there) < len(shards):
+            missing = [shard for shard in shards if shard not in there]
+            wait_for(self._job, missing, unsaved=self.unsaved, also=self.also)
         with self._job.staging() as folder:
             made = folder / "responses"
             made.mkdir()
-            matrix = create_npy(made / FILE, np.float32, (dataset.n_items, network.dim))
+            matrix = create_npy(made / FILE, np.float32, (dataset.n_items, self.embedding.network.dim))
             if older is not None:
                 matrix[:n_known] = older
-            for start in range(0, len(items), EMBEDDED_AT_ONCE):
-                part = items[start : start + EMBEDDED_AT_ONCE]
-                matrix[n_known + start : n_known + start + len(part)] = network.embed(part)
-                on_progress(start + len(part), len(items))
+            if there:
+                self._join(there, matrix)
+            else:
+                self._embed(self._items(dataset, n_known), matrix[n_known:])
             matrix.flush()
             published = self._job.store.publish(made)
-        self.also.append(lambda session: _keep(session, dataset.id, self.embedding.id, published))
+        self.also.append(lambda session: keep_whole(session, dataset.id, self.embedding.id, published))
         return published
+
+    def _join(self, there: Mapping[ResponsesSpec, str], matrix: Matrix) -> None:
+        self._job.enter("joining shards")
+        for shard, digest in there.items():
+            rows = slice(shard.first, shard.first + shard.count)
+            matrix[rows] = np.load(self._job.store.path(digest) / FILE, mmap_mode="r")
+
+    def _embed(self, items: NDArray[Any], matrix: Matrix) -> None:
+        on_progress = self._job.counting(shard_plan.STAGE, "images")
+        for start in range(0, len(items), EMBEDDED_AT_ONCE):
+            rows = slice(start, min(start + EMBEDDED_AT_ONCE, len(items)))
+            matrix[rows] = self.embedding.network.embed(items[rows])
+            on_progress(rows.stop, len(items))
 
     def _older(self, dataset: Dataset) -> Matrix | None:
         """The responses that an older version has of its items, which come first here."""
@@ -109,9 +156,17 @@ class Responder:
         return max(size) if size is not None else longest
 
 
-def _keep(session: Session, dataset_id: str, embedder_id: str, published: Published) -> None:
-    artifacts.record(session, published)
-    row = insert(Responses).values(
-        dataset_id=dataset_id, embedder_id=embedder_id, artifact=published.digest, created_at=func.now()
+def prepare(job: ActiveJob[Any], responders: Sequence[Responder], datasets: Sequence[Dataset]) -> None:
+    """Wait once for all shards that several datasets or embedders lack, not for one after the other.
+
+    Raises:
+        WaitsForShards: some are missing, and are asked for now.
+    """
+    asked = dict.fromkeys(
+        shard for responder in responders for dataset in datasets for shard in responder.missing(dataset)
     )
-    session.execute(row.on_conflict_do_nothing())
+    if asked:
+        # Responders that stand side by side share what they write.
+        unsaved = {made.row: made for responder in responders for made in responder.unsaved}
+        also = dict.fromkeys(write for responder in responders for write in responder.also)
+        wait_for(job, list(asked), unsaved=unsaved.values(), also=also)

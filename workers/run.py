@@ -25,6 +25,7 @@ from workers import leash
 from workers.active import ActiveJob
 from workers.patience import patiently
 from workers.products import Product
+from workers.shards import WaitsForShards
 
 _log = structlog.get_logger()
 
@@ -78,7 +79,9 @@ def _run(job: ActiveJob[Any]) -> None:
         seconds = time.perf_counter() - started
         product.note_pace(seconds, job.images_per_second())
         patiently(lambda session: _succeed(session, job, product))
-        _log.info("succeeded", result=product.reference["id"], seconds=round(seconds, 1))
+        _log.info("succeeded", result=(product.reference or {}).get("id"), seconds=round(seconds, 1))
+    except WaitsForShards as waiting:
+        _log.info(str(waiting))
     except (G2LError, ServiceError) as refusal:
         if refusal.code == "team-lost":
             raise  # as good as our own death: the worker tries again, so and so often

@@ -11,6 +11,7 @@ from core.db.resources import Dataset, Embedder
 from core.errors import InvalidRequestError
 from core.ids import new_id
 from core.specs.anchor_sets import AnchorSpec
+from core.specs.responses import ResponsesSpec
 from g2l.data.mapped import reserve
 from g2l.standardization import STANDARDIZATION, Standardization, fit_standardization
 from workers import pixels
@@ -18,7 +19,7 @@ from workers.active import ActiveJob, load
 from workers.embedders import Embedding, embedding_for, embedding_of
 from workers.patience import patiently
 from workers.products import Made
-from workers.responses import Matrix, Responder
+from workers.responses import Matrix, Responder, prepare
 
 FITTING_ROWS = 20_000  # responses of one dataset
 JOINED_AT_ONCE = 4096
@@ -37,9 +38,7 @@ class SideBySideResponder(Responder):
     ) -> None:
         super().__init__(job, embedding)
         self._parts, self._standardization = parts, standardization
-        for part in parts:
-            self.also += part.also
-            part.also = self.also  # what they will still compute is written with this one's
+        self.also = parts[0].also  # which is that of all parts
 
     def at(self, dataset: Dataset, items: pixels.Indices, *, mirrored: bool = False, crop: int = 0) -> Matrix:
         """The responses of some images, whole or a crop of each, or of their mirror images; not kept."""
@@ -50,6 +49,10 @@ class SideBySideResponder(Responder):
     def sample(self, dataset: Dataset, most: int) -> Matrix:
         """The responses of at most so many items, for a mean; taken from what is kept, if anything is."""
         return self._standardization.join([part.sample(dataset, most) for part in self._parts])
+
+    def missing(self, dataset: Dataset) -> list[ResponsesSpec]:
+        """The shards of a dataset that are to be computed by jobs of their own, of all parts."""
+        return [shard for part in self._parts for shard in part.missing(dataset)]
 
     def _known(self, dataset: Dataset) -> Matrix:
         """Joined in a file without a name, which goes with this process."""
@@ -69,7 +72,7 @@ def responder_of(job: ActiveJob[Any], id_: str) -> Responder:
     row = load(Embedder, id_) if id_.startswith("emb_") else None
     if row is None or row.kind != "side-by-side":
         return Responder(job, embedding_of(job, id_))
-    parts = [Responder(job, embedding_of(job, part)) for part in row.spec["embedder"]]
+    parts = _parts(job, [embedding_of(job, part) for part in row.spec["embedder"]])
     return _beside(job, row, parts, Standardization.load(job.store.path(row.artifact) / STANDARDIZATION))
 
 
@@ -86,7 +89,7 @@ def responder_for(
         if choice.startswith(("emb_", "mdl_")):
             return responder_of(job, choice)
         return Responder(job, embedding_for(job, choice, fit_on, seed=seed, anchors=anchors))
-    parts = [Responder(job, embedding_for(job, name, fit_on, seed=seed, anchors=anchors)) for name in choice]
+    parts = _parts(job, [embedding_for(job, name, fit_on, seed=seed, anchors=anchors) for name in choice])
     ids = [part.embedding.id for part in parts]
     if len(set(ids)) < len(ids):
         raise InvalidRequestError.at(
@@ -98,11 +101,21 @@ def responder_for(
     return responder_of(job, known) if known is not None else _fitted(job, parts, fit_on, spec)
 
 
+def _parts(job: ActiveJob[Any], embeddings: Sequence[Embedding]) -> list[Responder]:
+    """A responder each; what one of them has written, it writes for all."""
+    parts = [Responder(job, embedding) for embedding in embeddings]
+    for part in parts:
+        part.also = parts[0].also
+        part.unsaved = tuple(made for embedding in embeddings for made in embedding.new)
+    return parts
+
+
 def _fitted(
     job: ActiveJob[Any], parts: Sequence[Responder], fit_on: Sequence[Dataset], spec: dict[str, Any]
 ) -> Responder:
     from g2l.nn.embedders import write_description
 
+    prepare(job, parts, fit_on)
     samples = []
     for part in parts:
         rows = [(part.of(dataset), pixels.evenly(dataset.n_items, FITTING_ROWS)) for dataset in fit_on]

@@ -17,7 +17,7 @@ from core.artifacts import REMOVAL_LOCK, Store
 from core.bucket import RECENT, Bucket, Kept
 from core.db.jobs import Job
 from core.db.metadata import metadata
-from core.db.resources import Artifact
+from core.db.resources import Artifact, ResponsesShard
 from core.db.uploads import PendingUpload
 from core.jobs.states import FINISHED
 from core.manifests import MANIFEST
@@ -31,7 +31,8 @@ _USERS = [
     column
     for table in metadata.sorted_tables
     for column in table.columns
-    if any(key.column is Artifact.__table__.c.digest for key in column.foreign_keys)
+    if table is not ResponsesShard.__table__
+    and any(key.column is Artifact.__table__.c.digest for key in column.foreign_keys)
 ]
 
 
@@ -94,7 +95,9 @@ def remove(session: Session, store: Store, leftover: Leftover, older_than: timed
     if leftover.digest is not None:
         # Whoever records an artifact waits until this transaction is over, and sees what it did.
         session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": REMOVAL_LOCK})
-        unused = (Artifact.digest == leftover.digest) & ~_is_used()
+        unused = (Artifact.digest == leftover.digest) & ~_is_used(older_than)
+        digests = select(Artifact.digest).where(unused)
+        session.execute(delete_rows(ResponsesShard).where(ResponsesShard.artifact.in_(digests)))
         session.execute(delete_rows(Artifact).where(unused))
         if session.get(Artifact, leftover.digest) is not None:
             return False
@@ -182,24 +185,28 @@ def _manifest(found: list[Kept]) -> Kept | None:
 
 def _needs(session: Session, older_than: timedelta) -> _Needs:
     """What is unfinished or on its way, or may well be retried yet, and what resources have."""
-    recent = Job.finished_at > func.now() - older_than
-    rows = session.execute(
-        select(Job.id, cast(Job.spec, Text)).where(
-            or_(Job.state.not_in(FINISHED), (Job.state != "succeeded") & recent)
-        )
-    ).all()
+    rows = session.execute(select(Job.id, cast(Job.spec, Text)).where(_goes_on(older_than))).all()
     uploads = {upload for _, spec in rows for upload in _UPLOAD_ID.findall(spec)}
     return _Needs(
         recorded=set(session.scalars(select(Artifact.digest))),
-        unused=set(session.scalars(select(Artifact.digest).where(~_is_used()))),
+        unused=set(session.scalars(select(Artifact.digest).where(~_is_used(older_than)))),
         uploads=uploads.union(session.scalars(select(PendingUpload.id))),
         jobs={job_id for job_id, _ in rows},
         running_since=session.scalar(select(func.min(Job.started_at)).where(Job.state == "running")),
     )
 
 
-def _is_used() -> ColumnElement[bool]:
-    return or_(*(exists().where(column == Artifact.digest) for column in _USERS))
+def _goes_on(older_than: timedelta) -> ColumnElement[bool]:
+    """Whether a job is unfinished, or may well be retried yet."""
+    recent = Job.finished_at > func.now() - older_than
+    return or_(Job.state.not_in(FINISHED), (Job.state != "succeeded") & recent)
+
+
+def _is_used(older_than: timedelta) -> ColumnElement[bool]:
+    """Whether something points at an artifact; a shard does as long as the job that asked for it goes on."""
+    shard = ResponsesShard.artifact == Artifact.digest
+    asked_for = exists().where(shard, Job.id == ResponsesShard.job_id, _goes_on(older_than))
+    return or_(asked_for, *(exists().where(column == Artifact.digest) for column in _USERS))
 
 
 def _artifacts(store: Store, before: float) -> Iterator[Path]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Integer, Row, Select, cast, exists, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app.estimates.works import CACHED, EMBEDDING, Likeness, Network, embedded_by
@@ -133,7 +133,10 @@ def _transfers(db: Session) -> Iterator[Past]:
 
 def _newest(table: type[Resource]) -> AnySelect:
     seconds = func.extract("epoch", Job.finished_at - Job.started_at).label("seconds")
-    once = select(seconds).join_from(table, Job, Job.id == table.job_id).where(Job.attempt == 1)
+    shard = aliased(Job)
+    waited = exists().where(shard.parent_id == Job.id, shard.kind == "responses")
+    attempts = 1 + cast(waited, Integer)  # one that waited for its shards was claimed again after them
+    once = select(seconds).join_from(table, Job, Job.id == table.job_id).where(Job.attempt == attempts)
     return once.order_by(table.id.desc()).limit(NEWEST)
 
 

@@ -77,6 +77,20 @@ class Responses(Timestamped, Base):
     artifact: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
 
 
+class ResponsesShard(Timestamped, Base):
+    """Some of a dataset's responses, computed by a job of their own, until all of them are put together."""
+
+    __tablename__ = "responses_shards"
+
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True)
+    embedder_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    first: Mapped[int] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(primary_key=True)
+    artifact: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
+    # that asked for it; once it is over, and this not in use, nobody does
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+
+
 class AnchorSet(Resource, Base):
     """K named anchors in one embedding with one metric."""
 
@@ -160,6 +174,8 @@ class Transfer(Resource, Base):
     knn_accuracy: Mapped[float | None]
     scores: Mapped[Json | None] = mapped_column(JSONB)  # transferability scores by name
     divergences: Mapped[Json | None] = mapped_column(JSONB)  # between pool and target, by name
+    # Test images that the weights were trained on; null in rows that are older than the column.
+    twins: Mapped[Json | None] = mapped_column(JSONB)
 
 
 class Forecast(Resource, Base):

@@ -1,10 +1,11 @@
-"""Attempts that did not end by themselves: stopped, crashed, or silent for too long."""
+"""Attempts that end before their job does: stopped, crashed, silent for too long, or waiting for others."""
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from core.db.jobs import Job
 from core.errors import WorkerLostError
+from core.jobs import events
 from core.jobs.states import State
 from core.jobs.transitions import Claim, end, lock, lock_held, problem_of, requeue
 
@@ -17,6 +18,23 @@ def stop(session: Session, held: Claim) -> State:
         return "cancelled"
     requeue(session, job, reason="its worker was asked to leave")
     return "queued"
+
+
+def wait(session: Session, held: Claim) -> State:
+    """Give the worker back until what was asked of child jobs is there; a job to be cancelled ends instead.
+
+    Without an owner no attempt holds the job, and no lease runs out; whoever ends the last child queues it.
+    """
+    job = lock_held(session, held)
+    if job.cancel_requested:
+        end(session, job, "cancelled")
+        return "cancelled"
+    session.execute(
+        update(Job).where(Job.id == job.id).values(owner=None, lease_expires_at=None, version=Job.version + 1)
+    )
+    events.record(session, job.id, "state", {"state": "running", "waiting": True})
+    session.refresh(job)
+    return "running"
 
 
 def crash(session: Session, held: Claim, reason: str, max_crashes: int) -> State:

@@ -1,6 +1,7 @@
 """What a parent does next: stages are child rows, and whoever finishes one advances the parent.
 
-A pipeline's are told here, one after another; a study's in `study_plan`.
+A pipeline's are told here, one after another; a study's in `study_plan`; those of a job that waits for
+shards of responses in `shard_plan`.
 
 `advance` runs inside the transaction that ended the child, so losing the queue loses no step.
 """
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from core.db.jobs import Job
 from core.db.resources import Pipeline
 from core.errors import ChildFailedError, ServiceError
-from core.jobs import study_plan, transitions
+from core.jobs import shard_plan, study_plan, transitions
 from core.jobs.stages import ROUND, Asked, Step, steps
 from core.jobs.states import FINISHED, RETRYABLE
 from core.specs.kinds import parse_spec
@@ -42,7 +43,10 @@ def advance(session: Session, child_id: str) -> None:
     parent = transitions.lock(session, child.parent_id)
     if parent.state in FINISHED:
         return
-    if parent.kind == "study":
+    if child.kind == "responses":
+        shard_plan.ended(session, parent, child)
+        advance(session, parent.id)
+    elif parent.kind == "study":
         if child.state in FINISHED:
             study_plan.ended(session, parent, child)
     elif child.state == "succeeded":
@@ -79,12 +83,14 @@ def retry(session: Session, job_id: str) -> Job:
         study_plan.resume(session, job)
     elif job.queue is None:
         _resume(session, job)
-    elif job.parent_id is not None:
-        parent = transitions.lock(session, job.parent_id)
-        if parent.state in RETRYABLE:  # a stage that goes on is of no use to a parent that is over
+    parent_id = job.parent_id
+    while parent_id is not None:  # a stage or shard that goes on is of no use to a parent that is over
+        parent = transitions.lock(session, parent_id)
+        if parent.state in RETRYABLE:
             transitions.requeue_finished(session, parent)
             if parent.kind == "study":
                 study_plan.keep_parts(session, parent)
+        parent_id = parent.parent_id
     return job
 
 

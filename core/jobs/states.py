@@ -13,6 +13,8 @@ TRANSITIONS: Final[dict[str, tuple[frozenset[str], State]]] = {
     "succeed": (frozenset({"running"}), "succeeded"),
     "fail": (frozenset({"running"}), "failed"),
     "hand-back": (frozenset({"running"}), "queued"),
+    "wait": (frozenset({"running"}), "running"),  # for its shards: it has no worker until it is woken
+    "wake": (frozenset({"running"}), "queued"),
     "crash": (frozenset({"running"}), "queued"),
     "crash-too-often": (frozenset({"running"}), "failed"),
     "cancel": (frozenset({"queued", "running"}), "cancelled"),

@@ -152,7 +152,7 @@ def note(session: Session, held: Claim, data: dict[str, Any]) -> None:
     events.record(session, held.job_id, "metric", data)
 
 
-def succeed(session: Session, held: Claim, result: dict[str, str]) -> None:
+def succeed(session: Session, held: Claim, result: dict[str, str] | None) -> None:
     """End an attempt well; the caller writes the result's row in this transaction and advances the parent."""
     end(session, lock_held(session, held), "succeeded", result=result)
 
@@ -163,7 +163,7 @@ def fail(session: Session, held: Claim, error: dict[str, Any]) -> None:
 
 
 def request_cancel(session: Session, job_id: str) -> Job:
-    """Ask a job to stop: a queued one ends at once, a running one at its beat, a parent with its children.
+    """Ask a job to stop: one that a worker has ends at its beat, any other at once; its children likewise.
 
     Raises:
         NotFoundError: no such job.
@@ -174,7 +174,7 @@ def request_cancel(session: Session, job_id: str) -> Job:
         raise JobFinishedError(
             f"The job has {job.state} already; only queued and running jobs can be cancelled."
         )
-    if job.state == "queued" or job.queue is None:
+    if job.owner is None:
         end(session, job, "cancelled")
     else:
         session.execute(
@@ -254,16 +254,24 @@ def end(session: Session, job: Job, state: State, *, error: Any = None, result: 
 
 
 def lock(session: Session, job_id: str) -> Job:
-    """A job's row, locked after its parent's: always in that order, so that no two wait for each other."""
-    parent_id = session.scalar(select(Job.parent_id).where(Job.id == job_id))
-    if parent_id is not None:
-        session.execute(select(Job.id).where(Job.id == parent_id).with_for_update())
+    """A job's row, locked after those it descends from: in that order, so that no two wait for each other."""
+    for ancestor_id in reversed(_ancestors(session, job_id)):
+        session.execute(select(Job.id).where(Job.id == ancestor_id).with_for_update())
     job = session.scalar(
         select(Job).where(Job.id == job_id).with_for_update().execution_options(populate_existing=True)
     )
     if job is None:
         raise NotFoundError(f"There is no job {job_id}.")
     return job
+
+
+def _ancestors(session: Session, job_id: str) -> list[str]:
+    """Its parent, the parent of that, and so on; a job's parent never changes."""
+    found: list[str] = []
+    while (parent_id := session.scalar(select(Job.parent_id).where(Job.id == job_id))) is not None:
+        found.append(parent_id)
+        job_id = parent_id
+    return found
 
 
 def lock_held(session: Session, held: Claim) -> Job:
@@ -273,7 +281,7 @@ def lock_held(session: Session, held: Claim) -> Job:
         LeaseLostError: it owns it no longer.
     """
     job = lock(session, held.job_id)
-    if job.attempt != held.attempt or job.state != "running":
+    if job.attempt != held.attempt or job.state != "running" or job.owner is None:
         raise LeaseLostError(held.job_id)
     return job
 
@@ -307,7 +315,12 @@ def problem_of(error: ServiceError) -> dict[str, Any]:
 
 
 def _held(held: Claim) -> ColumnElement[bool]:
-    return and_(Job.id == held.job_id, Job.attempt == held.attempt, Job.state == "running")
+    return and_(
+        Job.id == held.job_id,
+        Job.attempt == held.attempt,
+        Job.state == "running",
+        Job.owner.is_not(None),
+    )
 
 
 def _in(seconds: float) -> ColumnElement[Any]:

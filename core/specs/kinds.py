@@ -10,16 +10,31 @@ from core.specs.forecasts import ForecastSpec
 from core.specs.labelings import LABELING_SPEC
 from core.specs.models import MODEL_SPEC
 from core.specs.pipelines import PipelineSpec
+from core.specs.responses import ResponsesSpec
 from core.specs.studies import ReportSpec, StudySpec
 from core.specs.transfers import TransferSpec
 
 Kind = Literal[
-    "dataset", "anchor-set", "labeling", "model", "transfer", "forecast", "pipeline", "study", "report"
+    "dataset",
+    "anchor-set",
+    "labeling",
+    "model",
+    "transfer",
+    "forecast",
+    "pipeline",
+    "study",
+    "report",
+    "responses",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PARENTS: frozenset[Kind] = frozenset({"pipeline", "study"})  # run by their children; no worker takes one
-# Kinds that train a network go where the GPUs are; the rest of the work is CPU-bound.
-QUEUES: dict[Kind, Literal["cpu", "gpu"]] = {"anchor-set": "gpu", "model": "gpu", "transfer": "gpu"}
+# Kinds that train a network, or embed by one, go where the GPUs are; the rest of the work is CPU-bound.
+QUEUES: dict[Kind, Literal["cpu", "gpu"]] = {
+    "anchor-set": "gpu",
+    "model": "gpu",
+    "transfer": "gpu",
+    "responses": "gpu",
+}
 
 _SPECS: dict[str, TypeAdapter[Any]] = {
     "dataset": TypeAdapter(DatasetSpec),
@@ -31,6 +46,7 @@ _SPECS: dict[str, TypeAdapter[Any]] = {
     "pipeline": TypeAdapter(PipelineSpec),
     "study": TypeAdapter(StudySpec),
     "report": TypeAdapter(ReportSpec),
+    "responses": TypeAdapter(ResponsesSpec),
 }
 
 

@@ -17,12 +17,12 @@ depends_on: str | Sequence[str] | None = None
 def upgrade() -> None:
     op.create_table(
         "responses_shards",
-        sa.Column("dataset_id", sa.String(), nullable=False),
+        sa.Column("dataset_id", sa.String(length=40), nullable=False),
         sa.Column("embedder_id", sa.String(length=40), nullable=False),
         sa.Column("first", sa.Integer(), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("artifact", sa.String(length=64), nullable=False),
-        sa.Column("job_id", sa.String(), nullable=False),
+        sa.Column("job_id", sa.String(length=40), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
             ["artifact"], ["artifacts.digest"], name=op.f("fk_responses_shards_artifact_artifacts")

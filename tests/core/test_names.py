@@ -70,6 +70,7 @@ STORED: dict[kinds.Kind, dict[str, Any]] = {
     "pipeline": {"dataset_id": "ds_1"},
     "study": {"targets": ["ds_1"], "pool": "ds_2", "sources": [None, "mdl_1", {"name": "a", "model": {}}]},
     "report": {"study_job_id": "job_1"},
+    "responses": {"dataset_id": "ds_1", "embedder": "emb_1", "first": 4096, "count": 100},
 }
 
 

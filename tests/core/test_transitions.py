@@ -142,6 +142,7 @@ WRITES: dict[str, Callable[[Session, Claim], object]] = {
     "succeed": lambda session, held: transitions.succeed(session, held, {"kind": "dataset"}),
     "fail": lambda session, held: transitions.fail(session, held, {"code": "late"}),
     "stop": interruptions.stop,
+    "wait": interruptions.wait,
     "crash": lambda session, held: interruptions.crash(session, held, "late", 3),
 }
 
@@ -164,6 +165,15 @@ def test_an_attempt_that_lost_its_lease_writes_nothing(write: Callable[[Session,
         "running",
         2,
     )
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=list(WRITES))
+def test_an_attempt_writes_nothing_once_its_job_waits(write: Callable[[Session, Claim], object]) -> None:
+    held = claimed()
+    with transaction() as session:
+        assert interruptions.wait(session, held) == "running"
+    with pytest.raises(LeaseLostError), transaction() as session:
+        write(session, held)
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=list(WRITES))

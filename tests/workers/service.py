@@ -135,7 +135,7 @@ class Service:
         assert job.result is not None
         return str(job.result["id"])
 
-    def row(self, table: type[Any], id_: str) -> Any:
+    def row(self, table: type[Any], id_: str | tuple[str, ...]) -> Any:
         with transaction() as session:
             return session.get_one(table, id_)
 

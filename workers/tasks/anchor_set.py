@@ -13,7 +13,7 @@ from workers import pixels
 from workers.active import ActiveJob, load
 from workers.embedders import anchor_items
 from workers.products import Made, Product
-from workers.responses import Matrix, Responder
+from workers.responses import Matrix, Responder, prepare
 from workers.side_by_side import responder_for
 
 FILE = "anchors.npz"
@@ -33,6 +33,9 @@ def run(job: ActiveJob[AnchorSetSpec]) -> Product:
             responses, spec.discover.k, spec.metric, names=spec.discover.names, seed=spec.seed
         )
     else:
+        prepare(
+            job, [responder], [*fit_on, *(load(Dataset, anchor.dataset_id) for anchor in spec.anchors or ())]
+        )
         groups = _given(job, responder, spec.anchors or ())
         wider = _metric_rows(responder, fit_on) if spec.fit_on is not None else None
         made = method.fit_anchors(groups, spec.metric, fit_on=wider, seed=spec.seed)

@@ -12,15 +12,18 @@ from core.specs.forecasts import ForecastSpec
 from core.specs.references import references
 from g2l.forecast import Candidate, PastTransfer, SourceForecast, forecast
 from workers.active import ActiveJob, load
+from workers.embedders import embedding_of
 from workers.evidence import Evidence, evidence
 from workers.patience import patiently
 from workers.products import Made, Product
+from workers.responses import Responder, prepare
 from workers.target_labels import TargetLabels
 
 
 def run(job: ActiveJob[ForecastSpec]) -> Product:
     """Measure each source on the target, and regress from the transfers recorded so far."""
     spec, target = job.spec, load(Dataset, job.spec.dataset_id)
+    prepare(job, [Responder(job, embedding_of(job, id_)) for id_ in spec.model_ids], [target])
     candidates: list[Candidate] = []
     measured: list[Evidence] = []
     labels = TargetLabels(job, target)

@@ -7,14 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, func, update
+from sqlalchemy import create_engine, func, select, update
 from sqlalchemy.orm import Session
 
 from app.commands import gc
 from core.artifacts import Published, Store, record
 from core.bucket import Bucket
 from core.db.jobs import Job
-from core.db.resources import Artifact
+from core.db.resources import Artifact, ResponsesShard
 from core.db.uploads import PendingUpload
 from core.jobs import transitions
 from core.specs.datasets import DatasetSpec
@@ -106,6 +106,24 @@ def test_what_is_published_again_while_it_is_removed_stays(session: Session, sto
     session.commit()
     assert (store.path(made.digest) / "file").read_text() == "wanted again"
     assert session.get(Artifact, made.digest) is not None
+
+
+def test_a_shard_stays_as_long_as_the_job_that_asked_for_it_may_go_on(session: Session, store: Store) -> None:
+    pool, wanted, given_up = add_dataset(session), published(store, "wanted"), published(store, "given up")
+    for made, hours in ((wanted, 1), (given_up, 48)):
+        job = transitions.submit(session, "dataset", DatasetSpec(name="any", uri="file:///any"))
+        transitions.end(session, job, "cancelled")
+        ended = func.now() - timedelta(hours=hours)
+        session.execute(update(Job).where(Job.id == job.id).values(finished_at=ended))
+        record(session, made)
+        place = {"dataset_id": pool, "embedder_id": "emb_x", "first": hours, "count": 1}
+        session.add(ResponsesShard(**place, artifact=made.digest, job_id=job.id))
+    session.commit()
+    age_all(store)
+    assert found(session, store) == {given_up.digest: "artifact"}
+    collected(session, store, delete=True)
+    assert store.path(wanted.digest).exists()
+    assert session.scalars(select(ResponsesShard.artifact)).all() == [wanted.digest]
 
 
 def dataset_job(session: Session, store: Store, name: str) -> Job:
