@@ -31,7 +31,7 @@ LISTENERS, DOWNLOADS = 200, 8
 POLLS = 50  # a second, beside listeners and downloads
 ENOUGH = 0.9  # of the rate that was asked for; below it, the service is at its end
 USED = ("API", "PostgreSQL", "worker", "locust", "others")
-COLUMNS = ("what", "asked /s", "answered /s", "p50, ms", "p99, ms", "errors", *USED)
+COLUMNS = ("what", "asked /s", "answered /s", "p50, ms", "p99, ms", "errors", *USED, "API, ms each")
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class Answers:
         """A line of the table."""
         cells = [what, rate, f"{self.per_second:.0f}", f"{self.p50:.0f}", f"{self.p99:.0f}"]
         cells += [self.errors.total(), *(f"{self.cores.get(name, 0.0):.2f}" for name in USED)]
+        cells.append(f"{1000 * self.cores['API'] / self.per_second:.1f}" if self.per_second else "")
         return "| " + " | ".join(map(str, cells)) + " |"
 
 
