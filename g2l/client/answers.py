@@ -491,6 +491,30 @@ class Study(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Twin(Answer):
+    """A test image of the target, and the same one, perhaps altered, in what was trained on."""
+
+    item: int
+    other_item: int
+    dataset_id: str
+    similarity: float
+    mirrored: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twins(Answer):
+    """Test images that the weights were trained on, and the accuracy on the others."""
+
+    n_with_pool: int | None
+    n_with_train: int
+    share: float
+    accuracy_without: Accuracy | None
+    dataset_ids: tuple[str, ...]
+    unknown_model_ids: tuple[str, ...]
+    pairs: tuple[Twin, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Transfer(Answer):
     """A source fine-tuned on a target, and its measured error."""
 
@@ -520,6 +544,7 @@ class Transfer(Answer):
     knn_accuracy: float | None
     scores: Scores | None
     divergences: Divergences | None
+    twins: Twins | None
 
 
 @dataclass(frozen=True, kw_only=True)
