@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import structlog
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from core import disk, tracing
@@ -55,7 +56,7 @@ def main(job_id: str, attempt: int, traceparent: str | None = None) -> int:
 
 
 def _load(job_id: str, attempt: int) -> ActiveJob[Any] | None:
-    row = patiently(lambda session: session.get(Job, job_id))
+    row, seconds_before = patiently(lambda session: _read(session, job_id))
     if row is None or row.attempt != attempt or row.state != "running":
         return None
     settings = get_settings()
@@ -65,7 +66,19 @@ def _load(job_id: str, attempt: int) -> ActiveJob[Any] | None:
         stored_spec=row.spec,
         settings=settings,
         store=open_store(settings),
+        seconds_before=seconds_before,
     )
+
+
+def _read(session: Session, job_id: str) -> tuple[Job | None, float]:
+    """A job, and how long it has waited for its shards, the work of an attempt before them included."""
+    row = session.get(Job, job_id)
+    if row is None or row.started_at is None or row.progressed_at is None:
+        return row, 0.0
+    waited = exists().where(Job.parent_id == job_id, Job.kind == "responses")
+    return row, (row.progressed_at - row.started_at).total_seconds() if session.scalar(
+        select(waited)
+    ) else 0.0
 
 
 def _run(job: ActiveJob[Any]) -> None:
@@ -73,7 +86,7 @@ def _run(job: ActiveJob[Any]) -> None:
     try:
         task = importlib.import_module(f"workers.tasks.{job.held.kind.replace('-', '_')}")
         _log.info("started", kind=job.held.kind, job_id=job.held.job_id, attempt=job.held.attempt)
-        started = time.perf_counter()
+        started = time.perf_counter() - job.seconds_before
         with job.stages:
             product: Product = task.run(job)
         seconds = time.perf_counter() - started

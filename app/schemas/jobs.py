@@ -45,7 +45,8 @@ class JobOut(BaseModel):
     result: ResultOut | None
     parent_id: str | None
     role: str | None = Field(
-        description="the stage of its parent that this is; of a later round with its number, `anchors-2`"
+        description="the stage of its parent that this is, of a later round with its number, `anchors-2`; "
+        "or the shard, as `responses-3`"
     )
     children: list[str]
     spec: dict[str, Any]

@@ -25,7 +25,7 @@ def list_(
         str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")
     ] = None,
     kind: Annotated[str | None, typer.Option(help="dataset, anchor-set, labeling, model, …")] = None,
-    parent: Annotated[str | None, typer.Option(help="The stages of this pipeline.")] = None,
+    parent: Annotated[str | None, typer.Option(help="The stages or shards of this job.")] = None,
     limit: Limit = SHOWN,
 ) -> None:
     """List jobs, newest first."""

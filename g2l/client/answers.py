@@ -258,7 +258,8 @@ class JobFields(Answer):
     """A piece of work, and how it is going.
 
     Attributes:
-        role: the stage of its parent that this is; of a later round with its number, `anchors-2`.
+        role: the stage of its parent that this is, of a later round with its number, `anchors-2`; or the
+            shard, as `responses-3`.
     """
 
     id: str
