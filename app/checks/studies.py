@@ -13,7 +13,7 @@ from app.checks.inputs import Inputs, load
 from app.checks.pipelines import check_pipeline, with_anchors_for
 from app.checks.transfers import check_target
 from app.pointers import field_errors
-from core.db.resources import Dataset
+from core.db.resources import Dataset, Labeling
 from core.errors import InvalidRequestError
 from core.specs.base import REFERENCE
 from core.specs.kinds import dump_spec
@@ -55,8 +55,8 @@ def _source(
         _check_model(inputs, source.model_id, f"{where}/model_id", targets)
     if not source.is_recipe:
         return source
-    pool = inputs.rows.get(pool_of(study, source))
-    if not isinstance(pool, Dataset):
+    pool = _pool(db, inputs, study, source)
+    if pool is None:
         inputs.refuse("pool", f"{source.name!r} is to be trained, and nobody says on what; give a dataset.")
         return source
     for target in targets:
@@ -77,6 +77,17 @@ def _source(
     source = source.model_copy(update=filled)
     _check_jobs(db, inputs, source, where=where, pool=pool)
     return source
+
+
+def _pool(db: Session, inputs: Inputs, study: StudySpec, source: StudySource) -> Dataset | None:
+    """What a source is trained on: what is named, or what the labels are of that it names."""
+    model = source.model or {}
+    ids = [] if source.label_recipes else [model.get("labeling_id"), *(model.get("labeling_ids") or [])]
+    labeling = next((inputs.rows[id_] for id_ in ids if id_ in inputs.rows), None)
+    if isinstance(labeling, Labeling):
+        return db.get(Dataset, labeling.dataset_id)
+    pool = inputs.rows.get(pool_of(study, source))
+    return pool if isinstance(pool, Dataset) else None
 
 
 def _check_start(inputs: Inputs, sources: list[StudySource], *, where: str) -> None:

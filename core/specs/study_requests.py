@@ -25,7 +25,7 @@ _IDS_OF_LABELS = ("labeling_id", "labeling_ids")
 
 def pool_of(study: StudySpec, source: StudySource) -> str:
     """The dataset that a source is trained on; empty if nobody named one."""
-    return source.pool or study.pool or ""
+    return str(source.pool or (source.model or {}).get("dataset_id") or study.pool or "")
 
 
 def labeling_request(recipe: LabelsRecipe, pool: str, anchor_set_id: str | None) -> BaseModel:

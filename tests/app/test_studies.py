@@ -41,6 +41,18 @@ def test_ids_and_null_are_sources_and_every_default_is_filled_in(api: Api, make:
     assert api.client.get(f"/v1/jobs/{job['id']}").json()["spec"] == job["spec"]
 
 
+def test_labels_and_datasets_that_a_recipe_names_need_no_pool(api: Api, make: Maker) -> None:
+    pool = make.dataset()
+    labeling = make.labeling(pool, make.anchor_set(make.embedder()))
+    sources = [
+        {"name": "labelled", "model": {"labeling_id": labeling}},
+        {"name": "human", "model": {"objective": "human-labels", "dataset_id": pool}},
+    ]
+    answer = api.client.post("/v1/studies", json=body(make, *sources, pool=None))
+    assert answer.status_code == 202, answer.text
+    assert len(answer.json()["children"]) == 2
+
+
 @pytest.mark.parametrize(
     ("source", "pointer"),
     [
