@@ -70,7 +70,7 @@ class ActiveJob(Generic[SpecT]):
     stored_spec: dict[str, Any]
     settings: Settings
     store: Store
-    seconds_before: float = 0.0  # from its first claim to this one, where it waited for shards
+    seconds_before: float = 0.0  # that shards took which were made for it
     stages: ExitStack = field(default_factory=ExitStack, init=False)  # the trace of the present stage
     _reported: float = field(default=0.0, init=False)
     _paces: dict[str, Pace] = field(default_factory=lambda: defaultdict(Pace), init=False)

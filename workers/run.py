@@ -9,14 +9,13 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import structlog
-from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from core import disk, tracing
 from core.artifacts import open_store
 from core.db.jobs import Job, JobLog
 from core.errors import FieldError, InternalJobError, LeaseLostError, ServiceError, StorageFullError
-from core.jobs import plans, transitions
+from core.jobs import plans, shard_plan, transitions
 from core.jobs.transitions import Claim
 from core.settings import get_settings
 from core.specs.kinds import parse_spec
@@ -56,7 +55,7 @@ def main(job_id: str, attempt: int, traceparent: str | None = None) -> int:
 
 
 def _load(job_id: str, attempt: int) -> ActiveJob[Any] | None:
-    row, seconds_before = patiently(lambda session: _read(session, job_id))
+    row = patiently(lambda session: session.get(Job, job_id))
     if row is None or row.attempt != attempt or row.state != "running":
         return None
     settings = get_settings()
@@ -66,19 +65,8 @@ def _load(job_id: str, attempt: int) -> ActiveJob[Any] | None:
         stored_spec=row.spec,
         settings=settings,
         store=open_store(settings),
-        seconds_before=seconds_before,
+        seconds_before=patiently(lambda session: shard_plan.seconds_waited(session, job_id)),
     )
-
-
-def _read(session: Session, job_id: str) -> tuple[Job | None, float]:
-    """A job, and how long it has waited for its shards, the work of an attempt before them included."""
-    row = session.get(Job, job_id)
-    if row is None or row.started_at is None or row.progressed_at is None:
-        return row, 0.0
-    waited = exists().where(Job.parent_id == job_id, Job.kind == "responses")
-    return row, (row.progressed_at - row.started_at).total_seconds() if session.scalar(
-        select(waited)
-    ) else 0.0
 
 
 def _run(job: ActiveJob[Any]) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core.db.jobs import Job
+from core.db.jobs import Job, JobEvent
 from core.db.resources import ResponsesShard
 from core.errors import ChildFailedError
 from core.jobs import interruptions, needs, transitions
@@ -83,6 +83,18 @@ def ended(session: Session, parent: Job, child: Job) -> None:
         done = parent.progress_done + parse_spec(child.kind, child.spec).count
         total = parent.progress_total or done
         transitions.enter_stage(session, parent, STAGE, done=min(done, total), total=total, unit="images")
+
+
+def seconds_waited(session: Session, job_id: str) -> float:
+    """How long a job has waited for shards, all times together."""
+    until = func.lead(JobEvent.created_at).over(order_by=JobEvent.seq)
+    times = (
+        select(JobEvent.data, (until - JobEvent.created_at).label("time"))
+        .where(JobEvent.job_id == job_id, JobEvent.type == "state")
+        .subquery()
+    )
+    seconds = select(func.sum(func.extract("epoch", times.c.time))).where(times.c.data.has_key("waiting"))
+    return float(session.scalar(seconds) or 0.0)
 
 
 def _children(session: Session, parent: Job) -> Sequence[Job]:

@@ -117,6 +117,8 @@ def test_a_job_that_waits_has_no_worker_and_the_last_shard_queues_it() -> None:
     assert row(waiting.id).state == "queued"
     assert row(waiting.pipeline_id).state == "running"
     assert claim(waiting.id).attempt == 2
+    with transaction() as session:
+        assert 0 < shard_plan.seconds_waited(session, waiting.id) < 60
 
 
 def test_a_shard_that_fails_ends_all_and_a_retry_makes_what_is_missing() -> None:

@@ -19,21 +19,24 @@ from tests.workers.service import Service
 
 
 @pytest.fixture(scope="module")
-def pool(service: Service) -> str:
+def whole(service: Service) -> tuple[str, tuple[str, ...]]:
+    """A pool, and what one worker makes of it in one piece."""
     worker = service.worker()
     members = {path.replace("/", "-"): data for path, data in folders(7, 100).items()}
-    made = service.succeeded(submit_dataset(service, members))
+    pool = service.succeeded(submit_dataset(service, members))
+    made = digests(service, service.succeeded(discover(service, pool)))
     worker.stop()
-    return made
+    return pool, made
 
 
 @pytest.fixture(scope="module")
-def alone(service: Service, pool: str) -> tuple[str, ...]:
-    """What one worker makes of the pool in one piece."""
-    worker = service.worker()
-    made = digests(service, service.succeeded(discover(service, pool)))
-    worker.stop()
-    return made
+def pool(whole: tuple[str, tuple[str, ...]]) -> str:
+    return whole[0]
+
+
+@pytest.fixture(scope="module")
+def alone(whole: tuple[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return whole[1]
 
 
 @pytest.fixture(autouse=True)
