@@ -67,7 +67,7 @@ def embedding_for(
     spec: dict[str, Any] = {"embedder": name, "fit_on": [dataset.id for dataset in fit_on], "seed": seed}
     if name == "anchor-network":
         spec["anchors"] = [anchor.model_dump(mode="json", by_alias=True) for anchor in anchors]
-    statement = select(Embedder.id).where(Embedder.spec == spec).limit(1)
+    statement = select(Embedder.id).where(Embedder.spec == spec).order_by(Embedder.id).limit(1)
     known = patiently(lambda session: session.scalar(statement))
     if known is not None:
         return embedding_of(job, known)

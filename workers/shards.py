@@ -1,7 +1,7 @@
 """Shards of responses: asked for by a job that needs all, kept one by one until it has put them together."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -28,7 +28,7 @@ def wait_for(
     *,
     unsaved: Iterable[Made],
     also: Iterable[Callable[[Session], None]],
-) -> None:
+) -> NoReturn:
     """Ask for shards, and keep what the job has made so far, which its next attempt then finds.
 
     Raises:

@@ -96,7 +96,7 @@ def responder_for(
             "embedder", f"{', '.join(choice)} are {', '.join(ids)}: one of them twice; name each once."
         )
     spec = {"embedder": ids, "fit_on": [dataset.id for dataset in fit_on]}
-    statement = select(Embedder.id).where(Embedder.spec == spec).limit(1)
+    statement = select(Embedder.id).where(Embedder.spec == spec).order_by(Embedder.id).limit(1)
     known = patiently(lambda session: session.scalar(statement))
     return responder_of(job, known) if known is not None else _fitted(job, parts, fit_on, spec)
 
