@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -82,6 +83,18 @@ def test_a_stream_goes_on_where_it_was_cut(api: Api, job: str) -> None:
     for place, event in enumerate(whole):
         assert list(_stream(api.url, job, last=event["id"])) == whole[place + 1 :]
     assert list(_stream(api.url, job, last="nonsense")) == whole
+
+
+def test_many_listeners_hear_the_same_though_one_goes_away(api: Api, job: str) -> None:
+    with ThreadPoolExecutor(20) as listeners:
+        heard = [listeners.submit(lambda: list(_stream(api.url, job))) for _ in range(20)]
+        leaving = _stream(api.url, job)
+        next(leaving)
+        held = _claim(job)
+        leaving.close()  # type: ignore[attr-defined]
+        _finish(held)
+        told = [[event["id"] for event in each.result() if "id" in event] for each in heard]
+    assert told == [[str(number) for number in range(1, 8)]] * 20
 
 
 def test_a_listener_hears_everything_while_it_happens(api: Api, job: str) -> None:

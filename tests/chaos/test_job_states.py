@@ -317,7 +317,7 @@ def database(database_url: str) -> Iterator[None]:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(4 * 3600)
 def test_no_order_of_events_leads_to_an_illegal_state(tell: Tell) -> None:
     run_state_machine_as_test(
         JobLife,
