@@ -1,13 +1,13 @@
 """Images as training and embedding read them: decoded once for a dataset and size, then mapped from disk."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from core.artifacts import Store
 from core.db.resources import Dataset
@@ -82,22 +82,35 @@ def pretraining_images(job: ActiveJob[Any], dataset: Dataset, size: int) -> tupl
     chosen = open_pack(job.store, dataset).pretraining_indices()
     if len(chosen) == len(everything):
         return everything, chosen
-    path = _cached(job.store, dataset, f"{size}x{dataset.channels}-train")
+
+    def copy(images: Images) -> None:
+        for start in range(0, len(chosen), _COPIED_AT_ONCE):
+            rows = slice(start, start + _COPIED_AT_ONCE)
+            images[rows] = everything[chosen[rows]]
+
+    shape, what = (len(chosen), *everything.shape[1:]), f"{size}x{dataset.channels}-train"
+    return filled_once(job.store, dataset, what, dtype=everything.dtype, shape=shape, fill=copy), chosen
+
+
+def filled_once(
+    store: Store,
+    dataset: Dataset,
+    what: str,
+    *,
+    dtype: DTypeLike,
+    shape: tuple[int, ...],
+    fill: Callable[[NDArray[Any]], None],
+) -> NDArray[Any]:
+    """An array about a dataset, filled where it is not kept yet, and mapped from disk."""
+    path = _cached(store, dataset, what)
     with _alone(path):
         if not path.exists():
-            _copy(everything, chosen, path)
-        return _mapped(path), chosen
-
-
-def _copy(images: Images, chosen: Indices, path: Path) -> None:
-    part = path.with_suffix(".part")
-    shape = (len(chosen), *images.shape[1:])
-    copy = create_npy(part, images.dtype, shape)
-    for start in range(0, len(chosen), _COPIED_AT_ONCE):
-        rows = slice(start, start + _COPIED_AT_ONCE)
-        copy[rows] = images[chosen[rows]]
-    copy.flush()
-    part.replace(path)
+            part = path.with_suffix(".part")
+            array = create_npy(part, dtype, shape)
+            fill(array)
+            array.flush()
+            part.replace(path)
+        return _mapped(path)
 
 
 def _cached(store: Store, dataset: Dataset, what: str) -> Path:

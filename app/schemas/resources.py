@@ -125,6 +125,28 @@ class DivergencesOut(BaseModel):
     energy_distance: float | None
 
 
+class TwinOut(BaseModel):
+    """A test image of the target, and the same one, perhaps altered, in what was trained on."""
+
+    item: int
+    other_item: int
+    dataset_id: str
+    similarity: float
+    mirrored: bool
+
+
+class TwinsOut(BaseModel):
+    """Test images that the weights were trained on, and the accuracy on the others."""
+
+    n_with_pool: int | None
+    n_with_train: int
+    share: float
+    accuracy_without: AccuracyOut | None
+    dataset_ids: list[str]
+    unknown_model_ids: list[str]
+    pairs: list[TwinOut]
+
+
 class TransferOut(ResourceOut):
     """A source fine-tuned on a target, and its measured error."""
 
@@ -147,6 +169,7 @@ class TransferOut(ResourceOut):
     knn_accuracy: float | None
     scores: ScoresOut | None
     divergences: DivergencesOut | None
+    twins: TwinsOut | None
 
 
 class SourceForecastOut(BaseModel):

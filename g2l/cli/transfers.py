@@ -1,6 +1,6 @@
 """`g2l transfer`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,13 +21,22 @@ from g2l.cli.options import (
     TransferMethod,
     given,
 )
+from g2l.cli.output import interval, print_fields
 from g2l.cli.session import Session, Wait, command
 
 group = resource_group(
     "Models fine-tuned on a target, and the error that was measured.",
     lambda client: client.transfers,
     columns=("id", "dataset_id", "model_id", "label_budget", "seed", "accuracy", "scores", "created_at"),
+    own_show=True,
 )
+
+
+@command(group, "show")
+def show(session: Session, id_: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show one, with the accuracy on test images that its weights were not trained on."""
+    body = session.client.transfers.get(id_).body
+    session.show(body, lambda: print_fields(body | {"twins": twins_line(body.get("twins"))}))
 
 
 @command(group, "create")
@@ -68,3 +77,17 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
         seed=seed,
     )
     finish(session, session.client.transfers.create(dataset_id=dataset, **fields), wait_for_it=wait)
+
+
+def twins_line(twins: dict[str, Any] | None) -> str:
+    """How many test images were trained on, in words."""
+    if twins is None:
+        return "unknown"
+    if not twins["share"]:
+        return "none"
+    pool = "" if twins["n_with_pool"] is None else f"{twins['n_with_pool']} with the pool, "
+    without = interval(twins["accuracy_without"])
+    return (
+        f"{twins['share']:.1%} of the test images: {pool}{twins['n_with_train']} with the training images; "
+        f"accuracy without them {without}"
+    )

@@ -47,6 +47,7 @@ class TransferResult:
         model: the classifier, on the CPU, in evaluation mode.
         preprocessing: what its input goes through.
         evaluation: on the test images, which decided nothing.
+        predicted: (M,) the class given to each of them.
         learning_curve: a record an epoch of the final training; empty for a linear probe.
         learning_rate: peak that was used; of a linear probe, None.
         penalty: strength chosen for a linear probe; else None.
@@ -59,6 +60,7 @@ class TransferResult:
     model: PreTrainedModel
     preprocessing: Preprocessing
     evaluation: Evaluation
+    predicted: Indices
     learning_curve: list[EpochRecord]
     learning_rate: float | None
     penalty: float | None
@@ -170,6 +172,7 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
         model=made.model,
         preprocessing=start.preprocessing,
         evaluation=evaluate(labels_test, predicted, class_names),
+        predicted=predicted,
         learning_curve=made.curve,
         learning_rate=made.learning_rate,
         penalty=penalty,

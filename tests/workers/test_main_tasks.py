@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from sqlalchemy import select
 from transformers import AutoModelForImageClassification
 
@@ -27,7 +28,7 @@ from core.specs.anchor_sets import AnchorSetSpec
 from core.specs.base import Upload
 from core.specs.forecasts import ForecastSpec
 from core.specs.labelings import GeometryLabelingSpec, KMeansLabelingSpec, ShuffledLabelingSpec
-from core.specs.models import ImportModelSpec, PseudoLabelModelSpec
+from core.specs.models import HumanLabelModelSpec, ImportModelSpec, PseudoLabelModelSpec
 from core.specs.pipelines import PipelineSpec
 from core.specs.transfers import TransferSpec
 from g2l.anchors import load_anchor_set
@@ -36,6 +37,7 @@ from g2l.data.pack import Pack
 from g2l.dataset_labels import label_dataset
 from g2l.geometry import greedy_simplices
 from g2l.nn.embedders import load_embedder
+from tests.fixtures.images import photographs, saved
 from tests.workers.archives import folders, submit_dataset, upload, zipped
 from tests.workers.service import Service
 from workers.labels import read_labels
@@ -192,6 +194,7 @@ def test_the_transfer_is_tested_on_the_derived_split(
     assert gained.scores["leep"] <= 0
     assert (scratch.divergence, scratch.knn_accuracy) == (None, None)
     assert (scratch.scores, scratch.divergences) == (None, None)
+    assert (scratch.twins["n_with_pool"], scratch.twins["dataset_ids"]) == (None, [])
     origin = json.loads(
         (
             service.store.path(service.row(Model, gained.base_model_id).artifact) / "provenance.json"
@@ -200,6 +203,44 @@ def test_the_transfer_is_tested_on_the_derived_split(
     weights = service.row(Artifact, model.artifact).files["model.safetensors"]["sha256"]
     assert origin["parents"] == [{"model_id": model.id, "weights_sha256": weights}]
     assert origin["data"]["n_labelled_items"] == 15
+
+
+def test_a_transfer_tells_which_test_images_its_weights_have_seen(service: Service) -> None:
+    images = [Image.fromarray(pixels) for pixels in photographs(0, 32)]
+    plain = [saved(image, "PNG") for image in images]
+    altered = [  # other files of them, larger, left and right exchanged
+        saved(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((40, 48)), "JPEG", quality=60)
+        for image in images
+    ]
+    members = {f"kind{i % 2}/{i}.png": plain[i] for i in range(12)}
+    pool = service.succeeded(submit_dataset(service, members))
+    members = {f"train/kind{i % 2}/{i}.png": plain[i] for i in range(12, 20)}
+    members |= {f"test/kind{i % 2}/{i}.jpg": altered[i] for i in (3, 4, 8, 15, *range(20, 24))}
+    target = service.succeeded(submit_dataset(service, members, "planted"))
+    paths = {
+        id_: Pack(service.store.path(service.row(Dataset, id_).artifact)).paths.to_pylist()
+        for id_ in (pool, target)
+    }
+
+    def transferred(model_id: str) -> tuple[str, dict[str, Any]]:
+        spec = TransferSpec(dataset_id=target, model_id=model_id, **QUICK)
+        done = service.row(Transfer, service.succeeded(service.submit("transfer", spec)))
+        return done.base_model_id, done.twins or {}
+
+    human = HumanLabelModelSpec(objective="human-labels", dataset_id=pool, **(SMALL | {"epochs": 1}))
+    base_id, twins = transferred(service.succeeded(service.submit("model", human)))
+    assert (twins["n_with_pool"], twins["n_with_train"], twins["share"]) == (3, 1, 0.5)
+    assert (twins["dataset_ids"], twins["unknown_model_ids"]) == ([pool], [])
+    assert twins["accuracy_without"]["value"] in {0, 0.25, 0.5, 0.75, 1}  # of four images
+    pairs = {
+        (paths[target][pair["item"]], paths[pair["dataset_id"]][pair["other_item"]])
+        for pair in twins["pairs"]
+        if pair["mirrored"] and pair["similarity"] >= 0.95
+    }
+    seen = {(f"test/kind{i % 2}/{i}.jpg", f"kind{i % 2}/{i}.png") for i in (3, 4, 8)}
+    assert pairs == seen | {("test/kind1/15.jpg", "train/kind1/15.png")}
+    _, of_base = transferred(base_id)  # whose weights have seen what those of its source had, too
+    assert (of_base["n_with_pool"], of_base["dataset_ids"]) == (4, [target, pool])
 
 
 def test_a_forecast_without_past_is_the_knn_score(service: Service, children: dict[str, Job]) -> None:
@@ -324,6 +365,8 @@ def test_given_anchors_carry_their_names_and_an_import_marks_what_is_made_of_it(
     assert (done.divergence, done.divergences) == (None, None)  # no pool is known
     assert done.scores["leep"] <= 0  # by the imported classifier
     assert done.learning_rate is None
+    assert done.twins is not None
+    assert (done.twins["n_with_pool"], done.twins["unknown_model_ids"]) == (None, [imported])
     assert service.row(Model, done.base_model_id).third_party_weights
 
 

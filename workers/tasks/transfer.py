@@ -14,11 +14,12 @@ from core.specs.models import DEFAULT_ARCHITECTURE
 from core.specs.transfers import TransferSpec
 from g2l.data.pack import Pack
 from g2l.data.splits import budget_indices
-from workers import cards, pixels, provenance
+from workers import cards, pixels, provenance, twins
 from workers.active import ActiveJob, load
 from workers.evidence import Evidence, evidence
 from workers.kept_models import keep_network
 from workers.products import Made, Product
+from workers.twins import Seen
 
 if TYPE_CHECKING:
     from g2l.nn.transfer import TransferResult
@@ -40,7 +41,9 @@ def run(job: ActiveJob[TransferSpec]) -> Product:
         also = responder.also
     result = _transfer(job, source, target, pack=pack, train=train, test=split.test)
     base = _base_model(job, result, source, target, pack=pack, train=train)
-    row = _row(job, result, source, base=base, known=known)
+    right = result.predicted == pack.class_ids[split.test]
+    shared = twins.report(job, source, train=Seen(target, train), test=split.test, right=right)
+    row = _row(job, result, source, base=base, known=known, shared=shared)
     uses = [target.id, str(base.row.id), *([source.id] if source else [])]  # type: ignore[attr-defined]
     return Product(Made(row, (), uses), before=[base], also=also)
 
@@ -143,6 +146,7 @@ def _row(
     *,
     base: Made,
     known: Evidence,
+    shared: dict[str, Any],
 ) -> Transfer:
     spec, scores = job.spec, result.evaluation
     return Transfer(
@@ -170,6 +174,7 @@ def _row(
         knn_accuracy=known.knn_accuracy,
         scores=known.scores,
         divergences=known.divergences,
+        twins=shared,
     )
 
 
