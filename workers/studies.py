@@ -37,6 +37,8 @@ _COLUMNS = [
     ("accuracy_high", pa.float64()),
     ("balanced_accuracy", pa.float64()),
     ("macro_f1", pa.float64()),
+    ("twin_share", pa.float64()),  # of the test images, those that the weights were trained on
+    ("accuracy_without_twins", pa.float64()),
     ("n_classes", pa.int64()),
     ("n_train", pa.int64()),
     ("n_test", pa.int64()),
@@ -89,6 +91,7 @@ def table(rows: Sequence[Measured]) -> pa.Table:
 
 def _row(row: Measured) -> dict[str, Any]:
     cell, transfer, metrics = row.cell, row.transfer, row.base.metrics
+    twins = transfer.twins or {}
     return {
         "source": cell.source,
         "pretraining_seed": cell.pretraining_seed,
@@ -102,6 +105,8 @@ def _row(row: Measured) -> dict[str, Any]:
         "accuracy_high": transfer.accuracy["high"],
         "balanced_accuracy": transfer.balanced_accuracy,
         "macro_f1": transfer.macro_f1,
+        "twin_share": twins.get("share"),
+        "accuracy_without_twins": (twins.get("accuracy_without") or {}).get("value"),
         "n_classes": len(transfer.per_class),
         "n_train": metrics.get("n_train"),
         "n_test": metrics.get("n_test"),

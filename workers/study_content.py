@@ -85,6 +85,7 @@ def _named(row: Named, names: Mapping[str, str]) -> Named:
 def _facts(spec: StudySpec, rows: Sequence[Measured], names: Mapping[str, str]) -> dict[str, str]:
     recipe = spec.transfer
     rate = recipe.learning_rate or "chosen by cross-validation inside the label budget"
+    shared = max(((row.transfer.twins or {}).get("share") or 0.0 for row in rows), default=0.0)
     models = spec.model
     trained = (
         f"{models.arch}, {models.epochs} epochs at {models.image_size} pixels, unless a source says else"
@@ -98,6 +99,7 @@ def _facts(spec: StudySpec, rows: Sequence[Measured], names: Mapping[str, str]) 
         "seeds": f"{len(spec.seeds)} of transfers, {len(spec.pretraining_seeds)} of pretraining",
         "sources": trained,
         "transfers": f"{len(rows)}: {recipe.method}, {recipe.epochs} epochs, learning rate {rate}",
+        "twins": f"up to {shared:.1%} of a target's test images were among those trained on",
         "computing time": f"{sum(row.transfer.seconds or 0 for row in rows) / 3600:.2f} h of transfers",
     }
 
