@@ -149,18 +149,25 @@ def report(archives: Sequence[Archive], scratch: Path) -> None:
         n_false, n_asked = n_false + false, n_asked + tested * len(others)
     print(f"\nIn all {n_found / n_tested:.2%} found of {n_tested:,};", end=" ")
     print(f"false alarms {n_false} of {n_asked:,} ({n_false / n_asked:.3%}).\n")
-    largest = max(archives, key=lambda archive: len(archive.train))
-    images = largest.pack.resized(SIDE, largest.pack.summary.channels, largest.train)
-    started = time.perf_counter()
+    print_cost(max(archives, key=lambda archive: len(archive.train)))
+
+
+def print_cost(archive: Archive) -> None:
+    """What a transfer pays: the first two once for a dataset, the last each time."""
+    pack = archive.pack
+    marks = [(time.perf_counter(), time.process_time())]
+
+    def mark() -> str:
+        marks.append((time.perf_counter(), time.process_time()))
+        (wall, cpu), (last_wall, last_cpu) = marks[-1], marks[-2]
+        return f"{wall - last_wall:.2f} s ({cpu - last_cpu:.2f} s of processor time)"
+
+    images = pack.resized(SIDE, pack.summary.channels, archive.train)
+    print(f"Decoding {len(images):,} images of {archive.name}: {mark()};", end=" ")
     pool = signatures(images)
-    signed_in = time.perf_counter() - started
-    started = time.perf_counter()
-    find_twins(pool, largest.test_signatures)
-    found_in = time.perf_counter() - started
-    print(
-        f"Signatures of {len(images):,} decoded images: {signed_in:.2f} s; "
-        f"their twins among {len(largest.test):,}: {found_in:.2f} s."
-    )
+    print(f"their signatures: {mark()};", end=" ")
+    find_twins(pool, archive.test_signatures)
+    print(f"twins among them of {len(archive.test):,}: {mark()}.")
 
 
 if __name__ == "__main__":
