@@ -34,19 +34,29 @@ def test_random_kills_in_a_mixed_load(arena: Arena, tell: Tell) -> None:
         load = small_jobs(arena, n_jobs, train_on=train_on)
         killed = 0
         while killed < kills:
-            time.sleep(dice.uniform(*by_length((0.1, 0.5), (0.5, 3.0))))
             if not unfinished(arena, load):
                 load += small_jobs(arena, n_jobs // 2, train_on=train_on)
-            with suppress(ProcessLookupError):  # it has ended meanwhile
-                os.kill(dice.choice(crew.victims()), signal.SIGKILL)
-                killed += 1
+            at_work = [pid for pids in processes_of(set(load)).values() for pid in pids]
+            victims = at_work if killed % 2 == 0 else crew.victims()
+            if victims:
+                with suppress(ProcessLookupError):  # it has ended meanwhile
+                    os.kill(dice.choice(victims), signal.SIGKILL)
+                    killed += 1
+                    time.sleep(dice.uniform(*by_length((0.1, 0.5), (0.5, 3.0))))
+            time.sleep(0.02)
         for job_id in load:
             arena.succeeded(job_id)
         after = steady(arena, asked, train_on=train_on)
     verdict = judge(arena, dict.fromkeys(asked + load, "succeeded"))
     assert verdict.jobs == len(asked + load)
     assert verdict.crashes == verdict.attempts - verdict.jobs <= killed
-    tell("SIGKILL of a random process", f"{killed} kills", verdict=vars(verdict), before=before, after=after)
+    tell(
+        "SIGKILL of jobs, workers, nurseries",
+        f"{killed} kills",
+        verdict=vars(verdict),
+        before=before,
+        after=after,
+    )
 
 
 def test_a_job_that_kills_its_worker_every_time(

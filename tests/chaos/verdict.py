@@ -120,7 +120,7 @@ def _lived_well(job: Job) -> int:
 def _store_is_whole(arena: Arena, unsuccessful: set[str]) -> None:
     """Every artifact, to its last byte; and no work or upload of jobs that need none."""
     findings = [found for found in examine(get_settings(), deep=True) if found.verdict == "failure"]
-    assert findings == []
+    assert findings == [], findings
     assert {path.name for path in (arena.store.root / "work").iterdir()} <= unsuccessful
     assert list((arena.store.root / "work").glob("*/staged-*")) == []
     assert list((arena.store.root / "work").glob("*/*.part")) == []
