@@ -87,6 +87,7 @@ def main() -> None:
     asked = parser.parse_args()
     with TemporaryDirectory() as made:
         folder = Path(made)
+        folder.chmod(0o711)  # the account of PostgreSQL must pass
         archive = asked.archive or write_demo_data(folder, n_images=DRAWN)[0]
         few = some_of(archive, folder / "few.zip")
         runs = [
