@@ -63,7 +63,12 @@ RENAMED = {
     "model_ids": "models",
     "n_classes": "classes",
 }
-SOURCES = {"labeling_id": "sources", "labeling_ids": "sources", "dataset_id": "sources"}
+SOURCES = {
+    "labeling_id": "sources",
+    "labeling_ids": "sources",
+    "dataset_id": "sources",
+    "embedder": "embedders",
+}
 IN_RUN = {"anchor_set_id": "anchor_set", "discover": "anchors", "labeling": "length", "model": "arch"}
 TRANSFER_IN_RUN = {
     "dataset_id": "target",
