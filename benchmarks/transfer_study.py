@@ -8,6 +8,7 @@ is run again.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import subprocess
 import tomllib
@@ -25,18 +26,18 @@ ITS_INPUT = {"rescale_factor": 1.0, "image_mean": [127.0], "image_std": [128.0]}
 UNFINISHED = ("queued", "running")
 
 
-def study(client: Client, url: str, file: Path) -> Job[Any]:
-    """The study of a file, over; what an earlier call has begun goes on."""
-    job = next(iter(client.jobs.list(kind="study", limit=1)), None)
-    if job is not None and job.state in ("failed", "cancelled"):
-        job.retry()
-    if job is None or job.state == "succeeded":
+def study(client: Client, url: str, file: Path, home: Path) -> Job[Any]:
+    """The study of a file, over; what an earlier call with the same file has begun goes on."""
+    begun = home / f"study-{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
+    if not begun.exists():
         environment = {**os.environ, "G2L_URL": url}
         subprocess.run([COMMAND, "study", "submit", str(file), "--no-wait"], env=environment, check=True)
-        job = next(iter(client.jobs.list(kind="study", limit=1)))
+        begun.write_text(next(iter(client.jobs.list(kind="study", limit=1))).id)
+    job = client.jobs.get(begun.read_text())
+    if job.state in ("failed", "cancelled"):
+        job.retry()
     said = -1
-    while job.state in UNFINISHED:
-        job = client.jobs.get(job.id, wait=60)
+    while (job := client.jobs.get(job.id, wait=60)).state in UNFINISHED:
         if job.progress is not None and job.progress.done != said:
             said = job.progress.done
             print(f"{said} of {job.progress.total} transfers", flush=True)
@@ -68,7 +69,7 @@ def main() -> None:
     print(describe(), flush=True)
     with service(args.home) as running, Client(running.url) as client:
         take_in_what_is_missing(client, args.file, args.data, args.embedder)
-        job = study(client, running.url, args.file)
+        job = study(client, running.url, args.file, args.home)
         if job.state != "succeeded":
             raise SystemExit(f"{job.id} has {job.state}: {job.error}")
         made = job.resource()
