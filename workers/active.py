@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from g2l.nn.records import EpochRecord
     from g2l.nn.training import OnEpoch
 
-DECODING = "decoding"  # comes before a job's own work, and only once for a dataset and size
+# What is done once for a dataset, by the job that first needs it, and is not the job's own work.
+DECODING, SIGNING = "decoding", "looking for twins"
 REPORT_SECONDS = 0.5  # at most so often is progress within a stage written
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
@@ -96,8 +97,12 @@ class ActiveJob(Generic[SpecT]):
         return on_progress
 
     def images_per_second(self, stage: str | None = None) -> float | None:
-        """How fast images went through a stage, or the longest one but decoding; None if none was counted."""
-        paces = {name: pace for name, pace in self._paces.items() if pace.images and name != DECODING}
+        """How fast images went through a stage, or the longest of its own; None if none was counted."""
+        paces = {
+            name: pace
+            for name, pace in self._paces.items()
+            if pace.images and name not in {DECODING, SIGNING}
+        }
         longest = max(paces, key=lambda name: paces[name].seconds, default=None)
         found = paces.get(stage or longest or "")
         return None if found is None or found.seconds == 0 else found.images / found.seconds

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from sqlalchemy import select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from core.artifacts import Store
 from core.db.resources import Dataset, Labeling, Model, Transfer
 from core.jobs.study_grid import Cell, Grid
 from g2l.data.pixels import encode_thumbnail
 from g2l.figures import FIGURES
-from g2l.forecast import Candidate, forecast
+from g2l.forecast.expected import forecast
+from g2l.forecast.records import Candidate
 from g2l.studies.intervals import Interval
 from g2l.studies.page import Gallery, Outcome
 from g2l.studies.runs import Run
@@ -60,19 +61,16 @@ class Measured:
 
     cell: Cell
     transfer: Transfer
-    base: Model
     source: Model | None
     target: Dataset
 
 
 def measured(session: Session, grid: Grid) -> list[Measured]:
     """The cells whose transfers are there, in the grid's order."""
-    base, source = aliased(Model), aliased(Model)
     ids = [grid.made[cell.role] for cell in grid.cells if cell.role in grid.made]
     statement = (
-        select(Transfer, base, source, Dataset)
-        .join(base, base.id == Transfer.base_model_id)
-        .outerjoin(source, source.id == Transfer.model_id)
+        select(Transfer, Model, Dataset)
+        .outerjoin(Model, Model.id == Transfer.model_id)
         .join(Dataset, Dataset.id == Transfer.dataset_id)
         .where(Transfer.id.in_(ids))
     )
@@ -90,7 +88,7 @@ def table(rows: Sequence[Measured]) -> pa.Table:
 
 
 def _row(row: Measured) -> dict[str, Any]:
-    cell, transfer, metrics = row.cell, row.transfer, row.base.metrics
+    cell, transfer = row.cell, row.transfer
     twins = transfer.twins or {}
     return {
         "source": cell.source,
@@ -108,8 +106,8 @@ def _row(row: Measured) -> dict[str, Any]:
         "twin_share": twins.get("share"),
         "accuracy_without_twins": (twins.get("accuracy_without") or {}).get("value"),
         "n_classes": len(transfer.per_class),
-        "n_train": metrics.get("n_train"),
-        "n_test": metrics.get("n_test"),
+        "n_train": transfer.n_train,
+        "n_test": sum(map(sum, transfer.confusion)),
         "arch": transfer.arch,
         "epochs": transfer.epochs,
         "learning_rate": transfer.learning_rate,

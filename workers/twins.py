@@ -12,7 +12,7 @@ from g2l import twins
 from g2l.data.splits import budget_indices
 from g2l.twins import Signatures, find_twins
 from workers import pixels
-from workers.active import ActiveJob, load
+from workers.active import SIGNING, ActiveJob, load
 from workers.pixels import Indices
 
 PAIRS = 100  # listed; all are counted
@@ -71,7 +71,7 @@ def signatures(job: ActiveJob[Any], dataset: Dataset) -> Signatures:
     """Of all items of a dataset; computed once, then mapped from disk."""
 
     def fill(signed: Signatures) -> None:
-        on_progress = job.counting("looking for twins", "images")
+        on_progress = job.counting(SIGNING, "images")
         for start in range(0, dataset.n_items, _SIGNED_AT_ONCE):
             items = np.arange(start, min(start + _SIGNED_AT_ONCE, dataset.n_items))
             signed[items] = twins.signatures(pixels.images_at(job, dataset, twins.SIDE, items))

@@ -68,8 +68,18 @@ def embedder_mismatch(embedder: Embedder | Model, dataset: Dataset) -> str | Non
     return channel_mismatch(embedder.id, embedder.channels, dataset)
 
 
+def transfer_mismatch(model: Model, dataset: Dataset, method: str) -> str | None:
+    """Why a model cannot be transferred to a dataset of images in this way; None if it can."""
+    if model.role == "embedder" and method != "linear-probe":
+        return (
+            f"{model.id} is an ONNX network, which cannot be trained on; take it frozen, by "
+            '`method: "linear-probe"`, or give a source, base or imported model.'
+        )
+    return channel_mismatch(model.id, model.channels, dataset)
+
+
 def source_mismatch(model: Model, dataset: Dataset) -> str | None:
-    """Why a model cannot be transferred to a dataset of images; None if it can."""
+    """Why nothing can be forecast of a model's fine-tuning on a dataset of images; None if it can."""
     if model.role == "embedder":
         return (
             f"{model.id} is an ONNX network, which embeds and cannot be trained on; give a source, base or "

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from app.checks import labelings, models
-from app.checks.compatibility import channel_mismatch, source_mismatch
+from app.checks.compatibility import channel_mismatch, transfer_mismatch
 from app.checks.inputs import Inputs, load
 from app.checks.pipelines import check_pipeline, with_anchors_for
 from app.checks.transfers import check_target
@@ -21,7 +21,7 @@ from core.specs.labelings import GeometryLabelingSpec, GeometryOptions
 from core.specs.models import MODEL_SPEC, ImportModelSpec, PseudoLabelOptions
 from core.specs.pipelines import PipelineAnchors, PipelineSpec
 from core.specs.studies import LabelsRecipe, Options, StudySource, StudySpec
-from core.specs.study_requests import filled_model, labeling_request, pool_of, resolved
+from core.specs.study_requests import filled_model, labeling_request, method_of, pool_of, resolved
 
 ANY_EMBEDDER = "patch-kmeans"  # stands for a source that is not trained yet
 _PENDING_ANCHORS = "anc_pending"
@@ -52,7 +52,8 @@ def _source(
     db: Session, inputs: Inputs, study: StudySpec, source: StudySource, *, where: str, targets: list[Dataset]
 ) -> StudySource:
     if source.model_id is not None:
-        _check_model(inputs, source.model_id, f"{where}/model_id", targets)
+        way = method_of(study, source)
+        _check_model(inputs, source.model_id, f"{where}/model_id", targets, method=way)
     if not source.is_recipe:
         return source
     pool = _pool(db, inputs, study, source)
@@ -98,6 +99,9 @@ def _check_start(inputs: Inputs, sources: list[StudySource], *, where: str) -> N
     if start is None:
         return
     model = None if start.model_id is None else inputs.model(start.model_id)
+    if model is not None and model.role == "embedder":
+        inputs.refuse(f"{where}/init_model_id", f"{start.name!r} only embeds; name another source.")
+        return
     for name in ("arch", "image_size"):
         other = (start.model or {}).get(name) if model is None else getattr(model, name)
         if own.get(name) != other:
@@ -106,9 +110,9 @@ def _check_start(inputs: Inputs, sources: list[StudySource], *, where: str) -> N
             )
 
 
-def _check_model(inputs: Inputs, model_id: str, where: str, targets: list[Dataset]) -> None:
+def _check_model(inputs: Inputs, model_id: str, where: str, targets: list[Dataset], *, method: str) -> None:
     for target in targets:
-        if reason := source_mismatch(inputs.model(model_id), target):
+        if reason := transfer_mismatch(inputs.model(model_id), target, method):
             inputs.refuse(where, reason)
             return
 
@@ -164,7 +168,7 @@ def _check_jobs(db: Session, inputs: Inputs, source: StudySource, *, where: str,
             request: Any = labeling_request(LabelsRecipe(labeling=labeling), pool.id, None)
             _refusing(inputs, f"{place}/labeling", partial(labelings.understood, db, request))
     if not source.label_recipes:
-        training = MODEL_SPEC.validate_python(model)
+        training = MODEL_SPEC.validate_python(resolved(model, lambda *_: ANY_EMBEDDER))
         if isinstance(training, ImportModelSpec):
             inputs.refuse(f"{where}/model/objective", "Import the model first, and give its model_id.")
         else:

@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from app import downloads
-from app.checks.compatibility import require_images, source_mismatch
+from app.checks.compatibility import require_images, source_mismatch, transfer_mismatch
 from app.checks.inputs import Inputs, load
 from app.checks.models import require_classes
 from app.checks.starts import check_image_size
@@ -75,5 +75,5 @@ def _check_source(inputs: Inputs, spec: TransferSpec, dataset: Dataset) -> None:
     model = inputs.model(spec.model_id or "")
     if spec.arch is not None and spec.arch != model.arch:
         inputs.refuse("arch", f"{model.id} is a {model.arch}; leave arch out, or name that; got {spec.arch}.")
-    if reason := source_mismatch(model, dataset):
+    if reason := transfer_mismatch(model, dataset, spec.method):
         inputs.refuse("model_id", reason)

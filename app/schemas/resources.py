@@ -148,11 +148,11 @@ class TwinsOut(BaseModel):
 
 
 class TransferOut(ResourceOut):
-    """A source fine-tuned on a target, and its measured error."""
+    """A source put to use on a target, and its measured error."""
 
     dataset_id: str
     model_id: str | None
-    base_model_id: str
+    base_model_id: str | None
     arch: str
     label_budget: int | None
     epochs: int
@@ -163,6 +163,7 @@ class TransferOut(ResourceOut):
     macro_f1: float
     per_class: list[dict[str, Any]]
     confusion: list[list[int]]
+    n_train: int | None
     learning_curve: list[dict[str, Any]]
     learning_rate: float | None
     divergence: float | None

@@ -149,7 +149,7 @@ class Model(Resource, Base):
 
 
 class Transfer(Resource, Base):
-    """A source fine-tuned on a target, and its measured error."""
+    """A source put to use on a target, and its measured error."""
 
     __tablename__ = "transfers"
 
@@ -157,7 +157,9 @@ class Transfer(Resource, Base):
     model_id: Mapped[str | None] = mapped_column(
         ForeignKey("models.id"), index=True
     )  # the source; null: scratch
-    base_model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)  # the fine-tuned result
+    base_model_id: Mapped[str | None] = mapped_column(
+        ForeignKey("models.id"), index=True
+    )  # the fine-tuned result; null: a probe on an embedder that is no network of ours
     arch: Mapped[str] = mapped_column(String(60))
     label_budget: Mapped[int | None]
     epochs: Mapped[int]
@@ -167,6 +169,7 @@ class Transfer(Resource, Base):
     macro_f1: Mapped[float]
     per_class: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     confusion: Mapped[list[list[int]]] = mapped_column(JSONB)
+    n_train: Mapped[int | None]  # labelled images used; null in rows of an older worker
     learning_curve: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     learning_rate: Mapped[float | None]  # null: a linear probe has none
     # What a later forecast regresses from, measured on the source before the transfer; null from scratch.

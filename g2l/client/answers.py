@@ -517,7 +517,7 @@ class Twins(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer(Answer):
-    """A source fine-tuned on a target, and its measured error."""
+    """A source put to use on a target, and its measured error."""
 
     id: str
     name: str | None
@@ -528,7 +528,7 @@ class Transfer(Answer):
     images_per_second: float | None
     dataset_id: str
     model_id: str | None
-    base_model_id: str
+    base_model_id: str | None
     arch: str
     label_budget: int | None
     epochs: int
@@ -539,6 +539,7 @@ class Transfer(Answer):
     macro_f1: float
     per_class: tuple[JsonObject, ...]
     confusion: tuple[tuple[int, ...], ...]
+    n_train: int | None
     learning_curve: tuple[JsonObject, ...]
     learning_rate: float | None
     divergence: float | None

@@ -40,34 +40,43 @@ class TransferError(G2LError):
 
 
 @dataclass(frozen=True)
-class TransferResult:
-    """A base model and how it did.
+class Outcome:
+    """How a classifier did.
 
     Attributes:
-        model: the classifier, on the CPU, in evaluation mode.
-        preprocessing: what its input goes through.
         evaluation: on the test images, which decided nothing.
         predicted: (M,) the class given to each of them.
         learning_curve: a record an epoch of the final training; empty for a linear probe.
         learning_rate: peak that was used; of a linear probe, None.
         penalty: strength chosen for a linear probe; else None.
-        seconds: of it all, choosing the rate and testing too.
-        images_per_second: of the final training; of embedding for a linear probe.
         n_train: labelled images used.
         n_test: images tested on.
     """
 
-    model: PreTrainedModel
-    preprocessing: Preprocessing
     evaluation: Evaluation
     predicted: Indices
     learning_curve: list[EpochRecord]
     learning_rate: float | None
     penalty: float | None
-    seconds: float
-    images_per_second: float
     n_train: int
     n_test: int
+
+
+@dataclass(frozen=True)
+class TransferResult(Outcome):
+    """A base model and how it did.
+
+    Attributes:
+        model: the classifier, on the CPU, in evaluation mode.
+        preprocessing: what its input goes through.
+        seconds: of it all, choosing the rate and testing too.
+        images_per_second: of the final training; of embedding for a linear probe.
+    """
+
+    model: PreTrainedModel
+    preprocessing: Preprocessing
+    seconds: float
+    images_per_second: float
 
 
 def transfer(  # noqa: PLR0913  (each is a field of the request)
@@ -138,10 +147,11 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
     """
     started = time.perf_counter()
     n_classes = len(class_names)
-    _require_labelled(images_train, labels_train, n_classes, part="training")
-    _require_labelled(images_test, labels_test, n_classes, part="test")
-    if len(np.unique(labels_train)) < n_classes:
-        raise TransferError("a class has no training image; every class of the target needs one at least")
+    require_images(images_train)
+    require_images(images_test)
+    require_labels(
+        labels_train, labels_test, n_train=len(images_train), n_test=len(images_test), n_classes=n_classes
+    )
     start = _start(
         images_train,
         labels_train,
@@ -204,16 +214,25 @@ def classify(model: PreTrainedModel, images: Images, preprocessing: Preprocessin
     return ids
 
 
-def _require_labelled(images: Images, labels: Indices, n_classes: int, *, part: str) -> None:
-    require_images(images)
-    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
-        raise TransferError(
-            f"got {labels.dtype} labels of shape {labels.shape} for {len(images)} {part} images"
-        )
-    if labels.min() < 0 or labels.max() >= n_classes:
-        raise TransferError(
-            f"{part} labels go from {labels.min()} to {labels.max()}; there are {n_classes} classes"
-        )
+def require_labels(
+    labels_train: Indices, labels_test: Indices, *, n_train: int, n_test: int, n_classes: int
+) -> None:
+    """Refuse labels that do not fit the images, or leave a class without a training image.
+
+    Raises:
+        TransferError: says which.
+    """
+    for part, labels, n_images in (("training", labels_train, n_train), ("test", labels_test, n_test)):
+        if labels.shape != (n_images,) or not np.issubdtype(labels.dtype, np.integer):
+            raise TransferError(
+                f"got {labels.dtype} labels of shape {labels.shape} for {n_images} {part} images"
+            )
+        if labels.min() < 0 or labels.max() >= n_classes:
+            raise TransferError(
+                f"{part} labels go from {labels.min()} to {labels.max()}; there are {n_classes} classes"
+            )
+    if len(np.unique(labels_train)) < n_classes:
+        raise TransferError("a class has no training image; every class of the target needs one at least")
 
 
 def _start(

@@ -124,6 +124,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("transfers", {"dataset_id": "$grey", "model_id": "$mdl", "arch": "resnet-tiny", "label_budget": 5}),
     ("transfers", {"dataset_id": "$pool", "arch": "vit-tiny", "layer_decay": 0.7}),
     ("transfers", {"dataset_id": "$bands", "model_id": "$bands_mdl", "method": "linear-probe"}),
+    ("transfers", {"dataset_id": "$grey", "model_id": "$onnx", "method": "linear-probe"}),
     ("forecasts", {"dataset_id": "$unlabelled", "model_ids": ["$mdl"]}),
     ("pipelines", {"dataset_id": "$pool"}),
     ("pipelines", {"dataset_id": "$pool", "transfer": {"dataset_id": "$grey"}}),
@@ -241,6 +242,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("pipelines", {**POOL, "model": {"label_smoothing": 0.1}}, ["#/model/label_smoothing"]),
     # Networks that only embed.
     ("transfers", {"dataset_id": "$pool", "model_id": "$onnx"}, ["#/model_id"]),
+    ("transfers", {"dataset_id": "$bands", "model_id": "$onnx", "method": "linear-probe"}, ["#/model_id"]),
     ("forecasts", {"dataset_id": "$pool", "model_ids": ["$mdl", "$onnx"]}, ["#/model_ids/1"]),
     # Channels.
     ("anchor-sets", _found("$bands", 4) | {"embedder": "$mdl"}, ["#/embedder"]),

@@ -110,6 +110,19 @@ def test_targets_need_labels_and_their_channels_a_source_that_takes_them(api: Ap
     ]
 
 
+def test_a_network_that_only_embeds_is_a_source_when_frozen(api: Api, make: Maker) -> None:
+    onnx = {"name": "onnx", "model_id": make.model(role="embedder", arch="onnx")}
+    frozen = onnx | {"method": "linear-probe"}
+    taught = {"name": "taught", "model": {"objective": "distillation", "embedder": "source:onnx"}}
+    assert api.client.post("/v1/studies", json=body(make, frozen, taught)).status_code == 202
+    refused = api.client.post("/v1/studies", json=body(make, onnx)).json()["errors"]
+    assert [mistake["pointer"] for mistake in refused] == ["#/sources/0/model_id"]
+    assert '`method: "linear-probe"`' in refused[0]["detail"]
+    further = {"name": "further", "model": {"objective": "human-labels", "init_model_id": "source:onnx"}}
+    where = "#/sources/1/model/init_model_id"
+    assert api.pointers("/v1/studies", body(make, frozen, further)) == [where]
+
+
 def test_what_a_study_found_is_served(api: Api, make: Maker) -> None:
     found = pa.table({"source": ["human", "g2l"], "seed": [0, 0], "accuracy": [0.5, 0.625]})
     file = io.BytesIO()

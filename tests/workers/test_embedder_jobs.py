@@ -4,17 +4,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from sqlalchemy import select
 from transformers import AutoModel
 
 from core.db.resources import (
     AnchorSet,
     Artifact,
+    Dataset,
     Embedder,
     Labeling,
     Model,
     Responses,
+    Study,
     Transfer,
     Use,
 )
@@ -23,7 +30,12 @@ from core.specs.anchor_sets import AnchorSetSpec
 from core.specs.imports import OnnxPreprocessing
 from core.specs.labelings import GeometryLabelingSpec
 from core.specs.models import ImportModelSpec, PseudoLabelModelSpec, SelfSupervisedModelSpec
+from core.specs.studies import TRANSFERS_FILE, StudySpec
 from core.specs.transfers import TransferSpec
+from g2l.data.pack import Pack
+from g2l.data.splits import budget_indices
+from g2l.nn.linear_probe import fit_probe
+from tests.fixtures.images import saved
 from tests.g2l.nn.onnx_graphs import save_network
 from tests.workers.archives import folders, submit_dataset, upload
 from tests.workers.service import Service
@@ -117,6 +129,75 @@ def test_a_network_is_kept_as_it_came(service: Service, network: str, tmp_path: 
     ]  # fmt: skip
     given = save_network(tmp_path / "net.onnx").read_bytes()
     assert (service.store.path(row.artifact) / "model.onnx").read_bytes() == given
+
+
+@pytest.fixture(scope="module")
+def digits(service: Service, _worker: None) -> str:
+    """Handwriting, as images of 8 pixels."""
+    numbers = load_digits(n_class=5)
+    pictures = (numbers.images[:250] * 15).astype(np.uint8)
+    members = {
+        f"{digit}/{i}.png": saved(Image.fromarray(pixels), "PNG")
+        for i, (pixels, digit) in enumerate(zip(pictures, numbers.target, strict=False))
+    }
+    return service.succeeded(submit_dataset(service, members, "digits"))
+
+
+@pytest.fixture(scope="module")
+def frozen(service: Service, network: str, digits: str) -> Transfer:
+    spec = TransferSpec(dataset_id=digits, model_id=network, label_budget=9, epochs=1, method="linear-probe")
+    row: Transfer = service.row(Transfer, service.succeeded(service.submit("transfer", spec)))
+    return row
+
+
+def test_a_network_is_probed_frozen(service: Service, network: str, digits: str, frozen: Transfer) -> None:
+    features = responses(service, digits, network)
+    pack = Pack(service.store.path(service.row(Dataset, digits).artifact))
+    split, truth = pack.target_split(), pack.class_ids
+    train = budget_indices(truth, split.train, 9, seed=0)
+    strength = fit_probe(features[train], truth[train], 5, seed=0).strength
+    scaler = StandardScaler().fit(features[train].astype(np.float64))
+    reference = LogisticRegression(C=1 / (strength * len(train)), tol=1e-10, max_iter=2000)
+    reference.fit(scaler.transform(features[train]), truth[train])
+    right = reference.predict(scaler.transform(features[split.test])) == truth[split.test]
+    assert 0.3 < frozen.accuracy["value"] < 1
+    assert frozen.accuracy["value"] == pytest.approx(right.mean())
+
+    assert (frozen.base_model_id, frozen.arch, frozen.n_train) == (None, "onnx", len(train))
+    assert (frozen.learning_curve, frozen.learning_rate) == ([], None)
+    assert np.sum(frozen.confusion) == len(split.test)
+    assert 0 < frozen.scores["knn"] == frozen.knn_accuracy < 1
+    assert (frozen.twins["unknown_model_ids"], frozen.twins["n_with_pool"]) == ([network], None)
+    assert frozen.seconds > 0
+    with transaction() as session:
+        assert set(session.scalars(select(Use.used_id).where(Use.user_id == frozen.id))) == {digits, network}
+
+
+def test_a_study_compares_it_with_a_source_that_has_learnt_its_responses(
+    service: Service, network: str, digits: str, frozen: Transfer
+) -> None:
+    arms = [
+        {"name": "frozen", "model_id": network, "method": "linear-probe"},
+        {"name": "taught", "model": {"objective": "distillation", "embedder": "source:frozen"}},
+    ]
+    spec = StudySpec.model_validate(
+        {
+            "targets": [digits],
+            "pool": digits,
+            "sources": arms,
+            "label_budgets": [9],
+            "model": {"epochs": 1, "image_size": 16},
+            "transfer": {"epochs": 1, "learning_rate": 0.003},
+        }
+    )
+    study = service.row(Study, service.succeeded(service.submit("study", spec)))
+    assert (study.complete, study.n_transfers) == (True, 2)
+    rows = pq.read_table(service.store.path(study.artifact) / TRANSFERS_FILE).to_pylist()
+    found = {row["source"]: row for row in rows}
+    assert found["frozen"]["base_model_id"] is None
+    assert found["frozen"]["accuracy"] == frozen.accuracy["value"]
+    for arm in found.values():
+        assert (arm["n_train"], arm["n_test"]) == (frozen.n_train, np.sum(frozen.confusion))
 
 
 def test_several_stand_side_by_side(

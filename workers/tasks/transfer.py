@@ -1,4 +1,7 @@
-"""The transfer job: a source (or none) and a label budget in, a base model and its measured error out."""
+"""The transfer job: a source (or none) and a label budget in, a base model and its measured error out.
+
+Of an embedder that cannot be trained on only the error comes out, under a linear probe.
+"""
 
 import dataclasses
 import hashlib
@@ -19,10 +22,11 @@ from workers.active import ActiveJob, load
 from workers.evidence import Evidence, evidence
 from workers.kept_models import keep_network
 from workers.products import Made, Product
+from workers.responses import Matrix
 from workers.twins import Seen
 
 if TYPE_CHECKING:
-    from g2l.nn.transfer import TransferResult
+    from g2l.nn.transfer import Outcome, TransferResult
 
 SCRATCH_SIZE = 32  # pixels
 
@@ -34,18 +38,47 @@ def run(job: ActiveJob[TransferSpec]) -> Product:
     pack = pixels.open_pack(job.store, target)
     split = pack.target_split()
     train = budget_indices(pack.class_ids, split.train, spec.label_budget, seed=spec.seed)
-    known, also = Evidence(None, None), []
+    known, also, frozen = Evidence(None, None), [], None
     if source is not None:
         job.enter("measuring the source")
         known, responder = evidence(job, source, target, label_budget=spec.label_budget, seed=spec.seed)
         also = responder.also
-    result = _transfer(job, source, target, pack=pack, train=train, test=split.test)
-    base = _base_model(job, result, source, target, pack=pack, train=train)
-    right = result.predicted == pack.class_ids[split.test]
+        if source.role == "embedder":
+            frozen = responder.of(target)
+    base: Made | None = None
+    if frozen is not None:
+        outcome = _probe(job, frozen, pack=pack, train=train, test=split.test)
+    else:
+        outcome = result = _transfer(job, source, target, pack=pack, train=train, test=split.test)
+        base = _base_model(job, result, source, target, pack=pack, train=train)
+    right = outcome.predicted == pack.class_ids[split.test]
     shared = twins.report(job, source, train=Seen(target, train), test=split.test, right=right)
-    row = _row(job, result, source, base=base, known=known, shared=shared)
-    uses = [target.id, str(base.row.id), *([source.id] if source else [])]  # type: ignore[attr-defined]
-    return Product(Made(row, (), uses), before=[base], also=also)
+    row = _row(job, outcome, source, base=base, known=known, shared=shared)
+    uses = [id_ for id_ in (target.id, row.base_model_id, row.model_id) if id_ is not None]
+    return Product(Made(row, (), uses), before=[base] if base else [], also=also)
+
+
+def _probe(
+    job: ActiveJob[TransferSpec],
+    responses: Matrix,
+    *,
+    pack: Pack,
+    train: pixels.Indices,
+    test: pixels.Indices,
+) -> "Outcome":
+    from g2l.nn.frozen import probe_responses
+
+    job.enter("probing")
+    return probe_responses(
+        responses[train],
+        pack.class_ids[train],
+        responses[test],
+        pack.class_ids[test],
+        class_names=pack.classes,
+        groups_train=None if pack.groups is None else pack.groups[train],
+        balanced=job.spec.balance != "none",
+        seed=job.spec.seed,
+    )
 
 
 def _transfer(
@@ -104,7 +137,7 @@ def _base_model(
     from g2l.nn.heads import head
 
     origin = provenance.of_training(job, target, parent=source, used=_used(pack, train))
-    arch = source.arch if source is not None else job.spec.arch or DEFAULT_ARCHITECTURE
+    arch = _arch(job, source)
     return keep_network(
         job,
         result.model,
@@ -133,6 +166,10 @@ def _base_model(
     )
 
 
+def _arch(job: ActiveJob[TransferSpec], source: Model | None) -> str:
+    return source.arch if source is not None else job.spec.arch or DEFAULT_ARCHITECTURE
+
+
 def _used(pack: Pack, train: pixels.Indices) -> dict[str, Any]:
     """Which labelled items went in, as one digest over theirs: a budget is a draw."""
     digests = b"".join(np.sort(pack.digests[train]).tolist())
@@ -141,14 +178,17 @@ def _used(pack: Pack, train: pixels.Indices) -> dict[str, Any]:
 
 def _row(
     job: ActiveJob[TransferSpec],
-    result: "TransferResult",
+    outcome: "Outcome",
     source: Model | None,
     *,
-    base: Made,
+    base: Made | None,
     known: Evidence,
     shared: dict[str, Any],
 ) -> Transfer:
-    spec, scores = job.spec, result.evaluation
+    spec, scores = job.spec, outcome.evaluation
+    model = None if base is None else base.row
+    if not isinstance(model, Model | None):
+        raise TypeError("a base model is no model")
     return Transfer(
         id=new_id("trf"),
         name=spec.name,
@@ -156,8 +196,8 @@ def _row(
         spec=job.stored_spec,
         dataset_id=spec.dataset_id,
         model_id=None if source is None else source.id,
-        base_model_id=base.row.id,  # type: ignore[attr-defined]
-        arch=base.row.arch,  # type: ignore[attr-defined]
+        base_model_id=None if model is None else model.id,
+        arch=_arch(job, source),
         label_budget=spec.label_budget,
         epochs=spec.epochs,
         seed=spec.seed,
@@ -166,10 +206,11 @@ def _row(
         macro_f1=scores.macro_f1,
         per_class=_dicts(scores.per_class),
         confusion=scores.confusion,
-        learning_curve=_dicts(result.learning_curve),
-        seconds=result.seconds,
-        images_per_second=result.images_per_second,
-        learning_rate=result.learning_rate,
+        n_train=outcome.n_train,
+        learning_curve=_dicts(outcome.learning_curve),
+        seconds=None if model is None else model.seconds,  # None: all of the job's
+        images_per_second=None if model is None else model.images_per_second,
+        learning_rate=outcome.learning_rate,
         divergence=known.divergence,
         knn_accuracy=known.knn_accuracy,
         scores=known.scores,
