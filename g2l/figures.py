@@ -4,6 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 Figure = Literal[
     "knn",
     "logme",
@@ -18,14 +21,12 @@ Figure = Literal[
     "energy_distance",
 ]
 FIGURES: tuple[Figure, ...] = get_args(Figure)
+DIVERGENCES: frozenset[Figure] = frozenset(
+    {"jensen_shannon", "kl", "gaussian_kl", "frechet", "energy_distance"}
+)
+"""Smaller is nearer; the other figures need labels of the target, and larger is better."""
 Figures = Mapping[Figure, float | None]
 
-FIGURE_SETS: tuple[tuple[Figure, ...], ...] = (
-    ("jensen_shannon", "knn"),
-    ("knn", "logme", "h_score"),
-    ("jensen_shannon", "frechet", "energy_distance", "knn", "logme", "leep", "nce", "h_score", "gbc"),
-)
-"""What a forecast chooses among; the first where they do equally well."""
 CLIP = 0.005
 """Accuracies are kept this far from 0 and 1, so that their logits stay finite."""
 
@@ -46,3 +47,8 @@ def logit(accuracy: float) -> float:
     """log(a / (1 - a)) of an accuracy kept `CLIP` away from 0 and 1."""
     kept = min(max(accuracy, CLIP), 1 - CLIP)
     return math.log(kept / (1 - kept))
+
+
+def accuracy(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The accuracies of logits."""
+    return np.asarray(1 / (1 + np.exp(-logits)))

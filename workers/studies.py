@@ -22,7 +22,7 @@ from g2l.studies.page import Gallery, Outcome
 from g2l.studies.runs import Run
 from workers import labels, pixels
 from workers.evidence import Evidence
-from workers.tasks.forecast import past_transfers, source_size
+from workers.tasks.forecast import past_transfers, recipe, source_size
 
 THUMBNAIL, SHOWN_CLASSES, SHOWN_IMAGES = 48, 8, 10
 _COLUMNS = [
@@ -151,7 +151,9 @@ def outcomes(rows: Sequence[Measured]) -> list[Outcome]:
 def _outcomes(group: Sequence[Measured], past: Any) -> list[Outcome]:
     first = group[0]
     candidates = [
-        Candidate(row.cell.role, source_size(row.source), Evidence.of(row.transfer).figures)
+        Candidate(
+            row.cell.role, source_size(row.source), Evidence.of(row.transfer).figures, recipe(row.source)
+        )
         for row in group
         if row.source is not None
     ]

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app import paging, problems, resources
+from app import outcomes, paging, problems, resources
 from app.accepting import accepted, submit
 from app.checks.transfers import check_forecast
 from app.database import ReadDb, WriteDb
 from app.keyed_requests import IdempotentRequest
+from app.schemas.forecasts import ForecastOut, ForecastsScoreOut
 from app.schemas.jobs import JobOut
-from app.schemas.resources import ForecastOut
 from core.db.resources import Forecast
 from core.specs.forecasts import ForecastSpec
 
@@ -39,13 +39,23 @@ def list_forecasts(
 ) -> paging.Page[ForecastOut]:
     """Forecasts, newest first."""
     rows = resources.select_page(db, Forecast, query)
-    return resources.render_page(rows, query, ForecastOut.model_validate, request=request, response=response)
+    found = outcomes.of(db, [row.id for row in rows])
+    return resources.render_page(
+        rows, query, lambda row: outcomes.shown(row, found), request=request, response=response
+    )
+
+
+@router.get("/outcomes")
+def get_forecast_outcomes(db: ReadDb) -> ForecastsScoreOut:
+    """How all forecasts fared whose transfers were run: of each calibration, and in all."""
+    return outcomes.score(db)
 
 
 @router.get("/{forecast_id}", responses=problems.documented("not-found"))
 def get_forecast(forecast_id: str, db: ReadDb) -> ForecastOut:
-    """A forecast, best source first."""
-    return ForecastOut.model_validate(resources.get(db, Forecast, forecast_id))
+    """A forecast, and what came out where its transfers were run."""
+    row = resources.get(db, Forecast, forecast_id)
+    return outcomes.shown(row, outcomes.of(db, [row.id]))
 
 
 @router.delete("/{forecast_id}", status_code=204, responses=problems.documented("not-found", "in-use"))

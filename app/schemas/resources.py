@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from app.schemas.datasets import ClassOut, DatasetLabelOut
+from app.schemas.datasets import ClassOut
 
 
 class ResourceOut(BaseModel):
@@ -171,28 +171,3 @@ class TransferOut(ResourceOut):
     scores: ScoresOut | None
     divergences: DivergencesOut | None
     twins: TwinsOut | None
-
-
-class SourceForecastOut(BaseModel):
-    """What is expected of one source."""
-
-    model_config = ConfigDict(extra="allow")
-
-    model_id: str
-    divergence: float | None
-    knn_accuracy: float | None = None
-    scores: ScoresOut | None = None
-    divergences: DivergencesOut | None = None
-    target_label: DatasetLabelOut | None = None
-    expected_accuracy: AccuracyOut
-    rank: int
-
-
-class ForecastOut(ResourceOut):
-    """Expected target accuracy of candidate sources."""
-
-    dataset_id: str
-    sources: list[SourceForecastOut]
-    n_past_transfers: int
-    n_past_targets: int
-    calibrated: bool

@@ -191,6 +191,8 @@ class Forecast(Resource, Base):
     n_past_transfers: Mapped[int]
     n_past_targets: Mapped[int]
     calibrated: Mapped[bool]
+    # Which figures and past transfers it was fitted on; null in rows that are older than the column.
+    calibration: Mapped[Json | None] = mapped_column(JSONB)
 
 
 class Pipeline(Timestamped, Base):

@@ -37,6 +37,7 @@ EXAMPLES = {
     "forecast list": "g2l forecast list",
     "forecast show": "g2l forecast show fct_…",
     "forecast delete": "g2l forecast delete fct_…",
+    "forecast outcomes": "g2l forecast outcomes",
     "forecast create": "g2l forecast create ds_… mdl_… mdl_… --label-budget 10",
     "study list": "g2l study list",
     "study show": "g2l study show std_…",

@@ -7,7 +7,7 @@ import typer
 from g2l.cli.follow import finish
 from g2l.cli.groups import resource_group
 from g2l.cli.options import LabelBudget, Name, given
-from g2l.cli.output import print_fields, print_line
+from g2l.cli.output import print_fields, print_line, print_rows
 from g2l.cli.session import Session, Wait, command
 
 group = resource_group(
@@ -16,7 +16,17 @@ group = resource_group(
     columns=("id", "dataset_id", "calibrated", "n_past_targets", "created_at"),
     own_show=True,
 )
-SHOWN_OF_A_SOURCE = ("rank", "model_id", "expected_accuracy", "reaches_target", "scores", "divergences")
+SHOWN_OF_A_SOURCE = (
+    "rank",
+    "model_id",
+    "expected_accuracy",
+    "outcome",
+    "reaches_target",
+    "needed_label_budget",
+    "scores",
+    "divergences",
+)
+SCORES = ("calibrated", "version", "n_outcomes", "n_targets", "mean_absolute_error", "coverage")
 
 
 @command(group, "show")
@@ -24,6 +34,13 @@ def show(session: Session, id_: Annotated[str, typer.Argument(metavar="ID")]) ->
     """Show one, its best source first."""
     body = session.client.forecasts.get(id_).body
     session.show(body, lambda: _print(body))
+
+
+@command(group, "outcomes")
+def outcomes(session: Session) -> None:
+    """How forecasts fared whose transfers were run, in all and by calibration."""
+    body = session.client.forecasts.outcomes().body
+    session.show(body, lambda: print_rows(SCORES, body["items"]))
 
 
 @command(group, "create")
@@ -46,6 +63,6 @@ def _print(body: dict[str, Any]) -> None:
     print_fields({name: value for name, value in body.items() if name != "sources"})
     for source in sorted(body["sources"], key=lambda source: source["rank"]):
         print_line("")
-        shown = {name: source[name] for name in SHOWN_OF_A_SOURCE if name in source}
+        shown = {name: source[name] for name in SHOWN_OF_A_SOURCE if source.get(name) is not None}
         label = source.get("target_label")
         print_fields(shown | ({"target_label": label["label"]} if label else {}))

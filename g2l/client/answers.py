@@ -46,6 +46,21 @@ class AnchorSet(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Calibration(Answer):
+    """What a forecast was fitted on.
+
+    Attributes:
+        version: names the past transfers and the method: equal fits, equal versions.
+        figures: scores and divergences that the expected accuracies follow from.
+    """
+
+    version: str
+    figures: tuple[str, ...]
+    n_past_transfers: int
+    n_past_targets: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClassCount(Answer):
     """A class and its number of items."""
 
@@ -170,8 +185,48 @@ class Scores(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NeededLabelBudget(Answer):
+    """Images a class at which the accuracy wanted is expected, within the label budgets of past transfers.
+
+    Attributes:
+        value: None: more than `largest`.
+        low: None: more than `largest`.
+        high: None: more than `largest`.
+        smallest: fewest images a class seen; what is as small may be smaller yet.
+        largest: most images a class seen.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    smallest: int
+    largest: int
+    level: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Answer):
+    """What came out where a forecast's transfer was run: the same source, target and label budget.
+
+    Attributes:
+        accuracy: the mean over the transfers.
+        inside: whether it is inside the forecast's interval.
+    """
+
+    accuracy: float
+    n_transfers: int
+    inside: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceForecast(Answer):
-    """What is expected of one source."""
+    """What is expected of one source.
+
+    Attributes:
+        reaches_target: whether the interval is above target_accuracy; None: around it, or none given.
+        needed_label_budget: for target_accuracy; None: none given, or past transfers do not tell.
+        outcome: None until such a transfer is recorded.
+    """
 
     model_id: str
     divergence: float | None
@@ -181,11 +236,18 @@ class SourceForecast(Answer):
     target_label: DatasetLabel | None
     expected_accuracy: Accuracy
     rank: int
+    reaches_target: bool | None
+    needed_label_budget: NeededLabelBudget | None
+    outcome: Outcome | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast(Answer):
-    """Expected target accuracy of candidate sources."""
+    """Expected target accuracy of candidate sources.
+
+    Attributes:
+        calibration: None: an older forecast, not noted.
+    """
 
     id: str
     name: str | None
@@ -199,6 +261,32 @@ class Forecast(Answer):
     n_past_transfers: int
     n_past_targets: int
     calibrated: bool
+    calibration: Calibration | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastScore(Answer):
+    """How the forecasts of one calibration fared, where their transfers were run.
+
+    Attributes:
+        version: of the calibration; None: all.
+        calibrated: whether the intervals are of 90 %; else they are 0 to 1.
+        coverage: share of outcomes inside the interval.
+    """
+
+    version: str | None
+    calibrated: bool
+    n_outcomes: int
+    n_targets: int
+    mean_absolute_error: float
+    coverage: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastsScore(Answer):
+    """How forecasts fared: all calibrated ones, all others, and by calibration."""
+
+    items: tuple[ForecastScore, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Every resource is listed newest first, read, and deleted unless something needs it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,6 +146,50 @@ def test_a_forecast(api: Api, make: Maker) -> None:
     body = api.client.get(f"/v1/forecasts/{forecast}").json()
     assert body["calibrated"] is False
     assert body["sources"][0]["expected_accuracy"] == {"value": None, "low": 0, "high": 1, "level": 0.9}
+    assert body["calibration"] is None
+    assert body["sources"][0]["outcome"] is None
+
+
+def test_a_forecast_meets_its_outcome(api: Api, make: Maker, tmp_path: Path) -> None:
+    target, other = make.dataset(), make.packed(tmp_path)
+    source, unmet = make.model(), make.model()
+    expected = {"value": 0.5, "low": 0.4, "high": 0.6, "level": 0.9}
+    forecast = make.forecast(
+        target,
+        source,
+        spec={"model_ids": [source, unmet], "label_budget": 5},
+        sources=[
+            {"model_id": id_, "divergence": None, "expected_accuracy": expected, "rank": 1}
+            for id_ in (source, unmet)
+        ],
+        calibrated=True,
+        calibration={"version": "abc", "figures": ["knn"], "n_past_transfers": 90, "n_past_targets": 9},
+    )
+
+    def transfer(dataset: str, accuracy: float, *, budget: int = 5, method: str = "fine-tune") -> None:
+        value = {"value": accuracy, "low": 0.0, "high": 1.0, "level": 0.95}
+        make.transfer(dataset, source, accuracy=value, label_budget=budget, spec={"method": method})
+
+    transfer(target, 0.9, budget=20)
+    transfer(target, 0.9, method="linear-probe")
+    transfer(other, 0.9)
+    assert [s["outcome"] for s in api.client.get(f"/v1/forecasts/{forecast}").json()["sources"]] == [None] * 2
+    transfer(target, 0.55)
+    transfer(target, 0.57)
+    met, never = api.client.get(f"/v1/forecasts/{forecast}").json()["sources"]
+    assert met["outcome"] == {"accuracy": pytest.approx(0.56), "n_transfers": 2, "inside": True}
+    assert never["outcome"] is None
+    listed = _walk(api, "/v1/forecasts", dataset_id=target)[0]
+    assert listed[0]["sources"][0]["outcome"] == met["outcome"]
+    scores = {entry["version"]: entry for entry in api.client.get("/v1/forecasts/outcomes").json()["items"]}
+    assert scores["abc"] == {
+        "version": "abc",
+        "calibrated": True,
+        "n_outcomes": 1,
+        "n_targets": 1,
+        "mean_absolute_error": pytest.approx(0.06),
+        "coverage": 1,
+    }
 
 
 def test_a_model_is_found_by_any_of_its_labelings(api: Api, make: Maker) -> None:

@@ -1,5 +1,8 @@
 """The forecast job: candidate sources and a target in, the accuracy to expect of each out."""
 
+import dataclasses
+import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +13,8 @@ from core.db.resources import Dataset, Forecast, Model, Transfer
 from core.ids import new_id
 from core.specs.forecasts import ForecastSpec
 from core.specs.references import references
-from g2l.forecast import Candidate, PastTransfer, SourceForecast, forecast
+from g2l.forecast.expected import SourceForecast, forecast
+from g2l.forecast.records import Candidate, PastTransfer
 from workers.active import ActiveJob, load
 from workers.embedders import embedding_of
 from workers.evidence import Evidence, evidence
@@ -33,7 +37,7 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
         job.enter("measuring the sources")
         source = load(Model, model_id)
         known, responder = evidence(job, source, target, label_budget=spec.label_budget, seed=0)
-        candidates.append(Candidate(model_id, source_size(source), known.figures))
+        candidates.append(Candidate(model_id, source_size(source), known.figures, recipe(source)))
         measured.append(known)
         target_labels.append(labels.of(source))
         also += responder.also
@@ -43,6 +47,7 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
         target_id=target.artifact,
         n_classes=len(target.classes) or None,
         label_budget=spec.label_budget,
+        wanted=None if spec.target_accuracy is None else [spec.target_accuracy] * len(candidates),
     )
     row = Forecast(
         id=new_id("fct"),
@@ -57,6 +62,12 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
         n_past_transfers=made.n_past_transfers,
         n_past_targets=made.n_past_targets,
         calibrated=made.calibrated,
+        calibration={
+            "version": made.version,
+            "figures": made.figures,
+            "n_past_transfers": made.n_past_transfers,
+            "n_past_targets": made.n_past_targets,
+        },
     )
     return Product(Made(row, (), references(spec)), also=also)
 
@@ -74,7 +85,7 @@ def past_transfers() -> list[PastTransfer]:
     return [
         PastTransfer(
             target_id=target,
-            source=Candidate(source.id, source_size(source), Evidence.of(past).figures),
+            source=Candidate(source.id, source_size(source), Evidence.of(past).figures, recipe(source)),
             n_classes=len(past.per_class),
             label_budget=past.label_budget,
             accuracy=past.accuracy["value"],
@@ -88,9 +99,15 @@ def source_size(source: Model) -> int | None:
     return source.metrics.get("n_train")
 
 
+def recipe(source: Model) -> str:
+    """What a source has in common with those that differ from it by seed or name."""
+    asked = {name: value for name, value in source.spec.items() if name not in ("name", "seed")}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def _source(known: Evidence, found: SourceForecast, level: float, wanted: float | None) -> dict[str, Any]:
     expected = {"value": found.value, "low": found.low, "high": found.high, "level": level}
-    answer = {
+    answer: dict[str, Any] = {
         "model_id": found.source_id,
         "divergence": known.divergence,
         "knn_accuracy": known.knn_accuracy,
@@ -101,4 +118,5 @@ def _source(known: Evidence, found: SourceForecast, level: float, wanted: float 
     }
     if wanted is not None:
         answer["reaches_target"] = True if found.low >= wanted else False if found.high < wanted else None
+        answer["needed_label_budget"] = found.needed and dataclasses.asdict(found.needed)
     return answer

@@ -15,6 +15,7 @@ from g2l.client.answers import (
     Dataset,
     Embedder,
     Forecast,
+    ForecastsScore,
     Item,
     LabelingAnswer,
     Pipeline,
@@ -301,6 +302,10 @@ class AsyncForecasts(AsyncResources[Forecast]):
             fields: of `ForecastSpec`; what is not given, the service fills in.
         """
         return await self._ask(fields)
+
+    async def outcomes(self) -> ForecastsScore:
+        """How forecasts fared whose transfers were run."""
+        return read(ForecastsScore, await self._transport.get(f"{self.path}/outcomes"))
 
 
 class AsyncPipelines(AsyncResources[Pipeline]):

@@ -12,6 +12,7 @@ from g2l.client.answers import (
     Dataset,
     Embedder,
     Forecast,
+    ForecastsScore,
     Item,
     LabelingAnswer,
     Pipeline,
@@ -302,6 +303,10 @@ class Forecasts(Resources[Forecast]):
             fields: of `ForecastSpec`; what is not given, the service fills in.
         """
         return self._ask(fields)
+
+    def outcomes(self) -> ForecastsScore:
+        """How forecasts fared whose transfers were run."""
+        return read(ForecastsScore, self._transport.get(f"{self.path}/outcomes"))
 
 
 class Pipelines(Resources[Pipeline]):

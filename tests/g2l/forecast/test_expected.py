@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.simulated_transfers import World, simulated
 from g2l.figures import FIGURES, Figures
-from g2l.forecast import MIN_TARGETS, Candidate, Forecast, PastTransfer, forecast
+from g2l.forecast.expected import MIN_TARGETS, Forecast, forecast
+from g2l.forecast.records import Candidate, PastTransfer
 
 approx = pytest.approx
 
@@ -145,3 +147,77 @@ def test_records_of_two_figures_and_of_all_go_together() -> None:
     result = ask([Candidate("a", 1000, every), source(1), Candidate("b", None, {})], [*history(10), *new])
     assert result.n_past_targets == 14
     assert all(s.value is not None and s.low < s.value < s.high for s in result.sources)
+
+
+def test_a_recipes_record_on_other_targets_ranks_it() -> None:
+    """The figures are the same for all: only what each has done before tells them apart."""
+    merits = {"good": 0.6, "plain": 0.0, "bad": -0.6}
+    past = [
+        PastTransfer(f"t{t}", Candidate(f"{name}-{t}", 1000, {"knn": 0.5}, name), 10, 10, accuracy(t, merit))
+        for t in range(10)
+        for name, merit in merits.items()
+        if (t, name) != (0, "good")  # that it was not tried everywhere is no merit
+    ]
+    asked = [Candidate(f"{name}-new", 1000, {"knn": 0.5}, name) for name in ("bad", "never seen", "good")]
+    result = ask(asked, past)
+    assert [s.rank for s in result.sources] == [3, 2, 1]
+    values = [s.value or 0.0 for s in result.sources]
+    assert values[2] - values[0] > 0.15  # 0.29 where nothing is shrunk
+
+
+def accuracy(target: int, merit: float) -> float:
+    return float(1 / (1 + np.exp(-(merit + 0.1 * (target - 5)))))
+
+
+def test_without_target_labels_the_divergences_are_regressed_from_alone() -> None:
+    past = simulated(World(targets=10, sources=4))
+    asked = [
+        Candidate(r.source.source_id, 1000, {"jensen_shannon": r.source.figures["jensen_shannon"]})
+        for r in past[:4]
+    ]
+    result = forecast(asked, past, target_id="new", n_classes=None, label_budget=10)
+    assert result.calibrated
+    assert set(result.figures) <= {"jensen_shannon"}
+
+
+def test_the_version_names_the_past_and_not_its_order() -> None:
+    past = history(MIN_TARGETS)
+    version = ask([source(0)], past).version
+    assert ask([source(1)], past[::-1]).version == version
+    assert ask([source(0)], past[1:]).version != version
+    assert ask([source(0)], [*past, PastTransfer("new", source(0), 10, 10, 0.5)]).version == version
+
+
+def grown(n_targets: int, budgets: tuple[int, ...]) -> list[PastTransfer]:
+    """Accuracy as the kNN accuracy has it at 10 labels a class, and half a logit more at e times as many."""
+    rng = np.random.default_rng(0)
+    records = []
+    for target in range(n_targets):
+        for i in range(3):
+            z = rng.normal()
+            for budget in budgets:
+                value = z + 0.5 * np.log(budget / 10)
+                known = Candidate(f"mdl_{i}", 1000, {"knn": float(1 / (1 + np.exp(-value)))})
+                records.append(PastTransfer(f"t{target}", known, 10, budget, known.figures["knn"] or 0.0))
+    return records
+
+
+@pytest.mark.parametrize(("goal", "labels"), [(0.5, 10), (0.5866, 20), (0.01, 5), (0.99, None)])
+def test_how_many_labels_an_accuracy_needs(goal: float, labels: int | None) -> None:
+    asked = [Candidate("mdl_0", 1000, {"knn": 0.5})]
+    made = forecast(
+        asked, grown(10, (5, 20, 40)), target_id="new", n_classes=10, label_budget=10, wanted=[goal]
+    )
+    needed = made.sources[0].needed
+    assert needed is not None
+    assert (needed.smallest, needed.largest, needed.level) == (5, 40, 0.9)
+    assert needed.value == (labels and approx(labels, rel=0.15))
+    if labels:
+        assert needed.low is not None
+        assert needed.low <= (needed.value or 0.0) <= (needed.high or np.inf)
+
+
+def test_one_budget_says_nothing_of_labels_needed() -> None:
+    asked = [Candidate("mdl_0", 1000, {"knn": 0.5})]
+    made = forecast(asked, grown(10, (10,)), target_id="new", n_classes=10, label_budget=10, wanted=[0.6])
+    assert made.sources[0].needed is None

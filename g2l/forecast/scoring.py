@@ -1,0 +1,153 @@
+"""How good forecasts are: each target left out in turn, and told from the transfers on the others."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import weightedtau
+
+from g2l.forecast.baselines import Kind, Method, Said, Transfers, methods
+from g2l.forecast.expected import LEVEL, MIN_TARGETS, forecast
+from g2l.forecast.records import PastTransfer
+from g2l.forecast.regression import Floats
+from g2l.studies.intervals import Interval, clustered_mean
+
+SCORED_TARGETS = MIN_TARGETS + 1
+"""Fewest targets of a table for calibrated forecasts: one is left out."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good a method is; targets weigh alike, intervals are over targets.
+
+    Attributes:
+        method: its name.
+        kind: what it knows.
+        error: mean absolute error of the expected accuracy, 0 to 1; None if it expects none.
+        coverage: share of transfers inside the 90 % intervals; None without a calibration.
+        tau: weighted Kendall tau of its ranking of a target's sources and that by accuracy (1: the same,
+            0: chance); None if it does not rank.
+        regret: accuracy of the best source less that of the one it puts first; None likewise.
+    """
+
+    method: str
+    kind: Kind
+    error: Interval | None
+    coverage: Interval | None
+    tau: Interval | None
+    regret: Interval | None
+
+
+@dataclass(frozen=True)
+class BudgetScore:
+    """How good label budgets are that forecasts say an accuracy needs.
+
+    Attributes:
+        error: mean absolute error in doublings, answers beyond the budgets seen counting as the largest.
+        coverage: share of the measured budgets inside their 90 % intervals.
+    """
+
+    error: Interval
+    coverage: Interval
+
+
+def score_forecasts(transfers: Transfers) -> list[Score]:
+    """Every method on the same transfers.
+
+    Raises:
+        ValueError: they are of fewer than two targets.
+    """
+    if len({record.target_id for record in transfers}) < 2:
+        raise ValueError("a target is told from others: transfers on two targets or more are needed")
+    return [score(method, transfers) for method in methods(transfers)]
+
+
+def score(method: Method, transfers: Transfers) -> Score:
+    """One method. Errors and ranks are of the mean over a recipe's seeds; coverage is of single transfers."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for asked in _cells(transfers):
+        past = [record for record in transfers if record.target_id != asked[0].target_id]
+        of_target = found.setdefault(asked[0].target_id, {})
+        for name, values in _of_cell(asked, method.say(past, asked)).items():
+            of_target.setdefault(name, []).extend(values)
+    names = ("error", "coverage", "tau", "regret")
+    means = {name: _over_targets([each[name] for each in found.values() if each.get(name)]) for name in names}
+    return Score(method.name, method.kind, **means)
+
+
+def score_budgets(transfers: Transfers) -> BudgetScore | None:
+    """Forecasts at one label budget of the budget that gives the accuracy measured at another.
+
+    Returns:
+        None where too few targets have several budgets, or accuracy does not grow with them.
+    """
+    errors: dict[str, list[float]] = {}
+    held: dict[str, list[float]] = {}
+    for asked in _cells(transfers):
+        past = [record for record in transfers if record.target_id != asked[0].target_id]
+        for budget, doublings, inside in _budgets(asked, past, transfers):
+            if budget != asked[0].label_budget:
+                errors.setdefault(asked[0].target_id, []).append(doublings)
+                held.setdefault(asked[0].target_id, []).append(inside)
+    error, coverage = _over_targets(list(errors.values())), _over_targets(list(held.values()))
+    return None if error is None or coverage is None else BudgetScore(error, coverage)
+
+
+def _cells(transfers: Transfers) -> list[list[PastTransfer]]:
+    """The transfers of each target and label budget."""
+    cells: dict[tuple[str, int | None], list[PastTransfer]] = {}
+    for record in transfers:
+        cells.setdefault((record.target_id, record.label_budget), []).append(record)
+    return list(cells.values())
+
+
+def _of_cell(asked: Transfers, said: Said) -> dict[str, list[float]]:
+    """Errors, hits, tau and regret of what was said of one target and budget."""
+    measured = np.array([record.accuracy for record in asked])
+    outcome, values, scores = (_by_kin(asked, each) for each in (measured, said.values, said.scores))
+    known = np.isfinite(said.low)
+    inside = (said.low <= measured) & (measured <= said.high)
+    found = {
+        "error": np.abs(outcome - values)[np.isfinite(values)].tolist(),
+        "coverage": inside[known].astype(float).tolist(),
+    }
+    if len(outcome) > 1 and np.isfinite(scores).any():
+        scores = np.where(np.isfinite(scores), scores, np.nanmin(scores) - 1)
+        tau = float(weightedtau(outcome, scores).statistic)
+        found["tau"] = [0.0 if math.isnan(tau) else tau]  # all alike: no ranking
+        found["regret"] = [float(outcome.max() - outcome[scores == scores.max()].mean())]
+    return found
+
+
+def _by_kin(asked: Transfers, values: Floats) -> Floats:
+    """The mean over the seeds of each recipe."""
+    names = [record.source.kin for record in asked]
+    return np.array(
+        [values[[i for i, name in enumerate(names) if name == kin]].mean() for kin in dict.fromkeys(names)]
+    )
+
+
+def _budgets(asked: Transfers, past: Transfers, transfers: Transfers) -> Iterable[tuple[int, float, float]]:
+    """Of each other budget with measurements: it, the error in doublings, whether it was inside."""
+    target, at = asked[0].target_id, asked[0].label_budget
+    measured: dict[int, dict[str, list[float]]] = {}
+    for record in transfers:
+        if record.target_id == target and record.label_budget not in (None, at):
+            here = measured.setdefault(record.label_budget or 0, {})
+            here.setdefault(record.source.source_id, []).append(record.accuracy)
+    for budget, accuracies in measured.items():
+        known = [record.source for record in asked if record.source.source_id in accuracies]
+        wanted = [float(np.mean(accuracies[source.source_id])) for source in known]
+        made = forecast(
+            known, past, target_id=target, n_classes=asked[0].n_classes, label_budget=at, wanted=wanted
+        )
+        for each in made.sources:
+            if (needed := each.needed) is not None:
+                low, high = (needed.largest * 2.0 if e is None else e for e in (needed.low, needed.high))
+                doublings = math.log2((needed.value or needed.largest) / budget)
+                yield budget, abs(doublings), float(low <= budget + 1e-6 and budget - 1e-6 <= high)
+
+
+def _over_targets(values: Sequence[Sequence[float]]) -> Interval | None:
+    return clustered_mean(values, level=LEVEL) if values else None
