@@ -144,13 +144,13 @@ def digits(service: Service, _worker: None) -> str:
 
 
 @pytest.fixture(scope="module")
-def frozen(service: Service, network: str, digits: str) -> Transfer:
+def frozen(service: Service, network: str, digits: str) -> Any:
+    """A transfer by the network's responses."""
     spec = TransferSpec(dataset_id=digits, model_id=network, label_budget=9, epochs=1, method="linear-probe")
-    row: Transfer = service.row(Transfer, service.succeeded(service.submit("transfer", spec)))
-    return row
+    return service.row(Transfer, service.succeeded(service.submit("transfer", spec)))
 
 
-def test_a_network_is_probed_frozen(service: Service, network: str, digits: str, frozen: Transfer) -> None:
+def test_a_network_is_probed_frozen(service: Service, network: str, digits: str, frozen: Any) -> None:
     features = responses(service, digits, network)
     pack = Pack(service.store.path(service.row(Dataset, digits).artifact))
     split, truth = pack.target_split(), pack.class_ids
@@ -174,7 +174,7 @@ def test_a_network_is_probed_frozen(service: Service, network: str, digits: str,
 
 
 def test_a_study_compares_it_with_a_source_that_has_learnt_its_responses(
-    service: Service, network: str, digits: str, frozen: Transfer
+    service: Service, network: str, digits: str, frozen: Any
 ) -> None:
     arms = [
         {"name": "frozen", "model_id": network, "method": "linear-probe"},
