@@ -16,7 +16,8 @@ from core.jobs.study_grid import Cell, Grid
 from g2l.data.pixels import encode_thumbnail
 from g2l.figures import FIGURES
 from g2l.forecast.expected import forecast
-from g2l.forecast.records import Candidate
+from g2l.forecast.records import Candidate, PastTransfer
+from g2l.forecast.scoring import SCORED_TARGETS, Score, score_forecasts
 from g2l.studies.intervals import Interval
 from g2l.studies.page import Gallery, Outcome
 from g2l.studies.runs import Run
@@ -146,6 +147,25 @@ def outcomes(rows: Sequence[Measured]) -> list[Outcome]:
     for row in known:
         groups[row.target.id, row.cell.label_budget].append(row)
     return [outcome for group in groups.values() for outcome in _outcomes(group, past)]
+
+
+def forecast_scores(rows: Sequence[Measured]) -> list[Score]:
+    """How good forecasts are on the study's own transfers; empty where targets are too few."""
+    transfers = [
+        PastTransfer(
+            target_id=row.target.artifact,
+            source=Candidate(
+                row.source.id, source_size(row.source), Evidence.of(row.transfer).figures, row.cell.source
+            ),
+            n_classes=len(row.transfer.per_class),
+            label_budget=row.cell.label_budget,
+            accuracy=row.transfer.accuracy["value"],
+        )
+        for row in rows
+        if row.source is not None and row.cell.method == "fine-tune"
+    ]
+    n_targets = len({transfer.target_id for transfer in transfers})
+    return score_forecasts(transfers) if n_targets >= SCORED_TARGETS else []
 
 
 def _outcomes(group: Sequence[Measured], past: Any) -> list[Outcome]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from core.jobs.study_grid import Grid
 from core.specs.studies import ReportSpec, StudySpec
+from g2l.forecast.scoring import Score
 from g2l.studies.comparison import Difference, Mean
 from g2l.studies.page import Content, Outcome, budget_words
 from g2l.studies.svg import Point
@@ -29,6 +30,7 @@ def content_of(
     means: Sequence[Mean],
     ahead: Sequence[Difference],
     outcomes: Sequence[Outcome],
+    scores: Sequence[Score],
 ) -> Content:
     """Figures, plots and galleries, with targets by name."""
     names = _names(rows)
@@ -44,6 +46,7 @@ def content_of(
         divergences=_divergences(rows, names),
         curves=_curves(rows),
         outcomes=[_named(outcome, names) for outcome in outcomes],
+        scores=scores,
         galleries=patiently(lambda session: studies.galleries(session, job.store, whose)),
         missing=[_words(cell, names) for cell in missing_cells(grid)],
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TypeVar
 
+from g2l.forecast.scoring import Score
 from g2l.studies import svg
 from g2l.studies.comparison import Difference, Mean
 from g2l.studies.intervals import Interval
@@ -82,6 +83,7 @@ class Content:
         divergences: (divergence, error) of each transfer, by target.
         curves: (epoch, training loss) of the transfers' mean, by source.
         outcomes: forecasts beside what came out.
+        scores: how good forecasts are on this study's targets; empty where they are too few.
         galleries: what the labels look like.
         missing: what was asked for and is not there, in words.
     """
@@ -93,6 +95,7 @@ class Content:
     divergences: Mapping[str, Sequence[svg.Point]]
     curves: Mapping[str, Sequence[svg.Point]]
     outcomes: Sequence[Outcome]
+    scores: Sequence[Score]
     galleries: Sequence[Gallery]
     missing: Sequence[str]
 
@@ -106,6 +109,7 @@ def page(content: Content) -> str:
         _budgets(content.means),
         _divergences(content.divergences),
         _outcomes(content.outcomes),
+        _scores(content.scores),
         _curves(content.curves),
         *map(_gallery, content.galleries),
     ]
@@ -216,6 +220,25 @@ def _outcomes(outcomes: Sequence[Outcome]) -> str:
         "<h2>Forecast and outcome</h2><p>Each forecast leaves out all transfers on its target.</p>"
         '<div class="wide"><table><tr><th>source</th><th>target</th><th>budget</th><th>forecast</th>'
         f"<th>outcome</th></tr>{rows}</table></div>"
+    )
+
+
+def _scores(scores: Sequence[Score]) -> str:
+    if not scores:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(row.method)}{' <small>oracle</small>' if row.kind == 'oracle' else ''}</td>"
+        f"<td>{_interval(row.error)}</td><td>{_interval(row.coverage)}</td>"
+        f"<td>{'-' if row.tau is None else f'{row.tau.value:.2f}'}</td><td>{_interval(row.regret)}</td></tr>"
+        for row in scores
+    )
+    return (
+        "<h2>How good forecasts are</h2><p>Each target told from this study's transfers on the others, "
+        "with 90 % intervals over targets: points of accuracy that the expected value is off; percent of "
+        "transfers in the forecast's interval; weighted Kendall tau of the ranking (1: perfect, 0: chance); "
+        "points lost by taking the source ranked first.</p>"
+        '<div class="wide"><table><tr><th>method</th><th>error</th><th>in the interval</th><th>tau</th>'
+        f"<th>regret</th></tr>{rows}</table></div>"
     )
 
 

@@ -312,6 +312,9 @@ def test_a_forecast_leaves_out_transfers_to_the_same_target(
     spec = ForecastSpec(dataset_id=other, model_ids=[model.id])
     forecast = service.row(Forecast, service.succeeded(service.submit("forecast", spec)))
     assert (forecast.n_past_transfers, forecast.n_past_targets) == (1, 1)
+    assert forecast.calibration is not None
+    assert forecast.calibration.pop("version")
+    assert forecast.calibration == {"figures": ["knn"], "n_past_transfers": 1, "n_past_targets": 1}
 
 
 def test_the_controls(service: Service, children: dict[str, Job], pool: str) -> None:

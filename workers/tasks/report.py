@@ -33,12 +33,12 @@ def run(job: ActiveJob[ReportSpec]) -> Product:
     baseline = grid.spec.baseline_name
     ahead = differences(runs, baseline) if any(run.source == baseline for run in runs) else []
     job.enter("forecasting")
-    outcomes = studies.outcomes(rows)
+    outcomes, scores = studies.outcomes(rows), studies.forecast_scores(rows)
     job.enter("saving")
     with job.staging() as folder:
         (folder / "study").mkdir()
         pq.write_table(studies.table(rows), folder / "study" / TRANSFERS_FILE, compression="zstd")
-        content = content_of(job, grid, rows, means=means, ahead=ahead, outcomes=outcomes)
+        content = content_of(job, grid, rows, means=means, ahead=ahead, outcomes=outcomes, scores=scores)
         (folder / "study" / REPORT_FILE).write_text(page(content), encoding="utf-8")
         published = job.store.publish(folder / "study")
     missing = missing_cells(grid)

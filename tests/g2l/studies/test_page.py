@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from g2l.forecast.scoring import Score
 from g2l.studies import svg
 from g2l.studies.comparison import differences, mean_accuracies
 from g2l.studies.intervals import Interval
@@ -57,6 +58,7 @@ def content() -> Content:
         divergences={NASTY: [(0.1, 40.0), (0.2, 50.0)]},
         curves={NASTY: [(1.0, 2.5), (2.0, 1.5)]},
         outcomes=[Outcome(NASTY, "tiles", None, Interval(0.5, 0.25, 0.75, 0.9), 0.625, calibrated=False)],
+        scores=[Score("knn alone", "baseline", Interval(0.0625, 0.05, 0.075, 0.9), None, None, None)],
         galleries=[Gallery(NASTY, "2 classes", [(NASTY, 12, [b"\xff\xd8jpeg"])])],
         missing=[NASTY],
     )
@@ -77,7 +79,7 @@ def test_a_page_shows_figures_and_runs_nothing() -> None:
 
 
 def test_what_is_empty_is_left_out() -> None:
-    bare = Content("s", {}, [], [], {}, {}, [], [], [])
+    bare = Content("s", {}, [], [], {}, {}, [], [], [], [])
     assert "<h2>" not in page(bare)
 
 
