@@ -9,7 +9,7 @@ import numpy as np
 from g2l.figures import DIVERGENCES, FIGURES, Figure, accuracy, logit, regressor
 from g2l.forecast.expected import MIN_TARGETS, forecast, target_quantile
 from g2l.forecast.records import PastTransfer
-from g2l.forecast.regression import Floats
+from g2l.forecast.regression import Floats, choose, predicted, rows_of
 
 Kind = Literal["forecast", "without labels", "baseline", "oracle"]
 Transfers = Sequence[PastTransfer]
@@ -49,10 +49,15 @@ class Method:
 
 
 def methods(transfers: Transfers) -> list[Method]:
-    """All that some figure of the transfers speaks for, the forecast first."""
+    """All that some figure of the transfers speaks for, the forecast first.
+
+    Where the targets are too few for forecasts, also what these would be regressed to without an interval.
+    """
+    few = len({record.target_id for record in transfers}) <= MIN_TARGETS
     known = [f for f in FIGURES if any(record.source.figures.get(f) is not None for record in transfers)]
     return [
         Method("forecast", "forecast", _forecast),
+        *([Method("regression, not calibrated", "forecast", _regression)] if few else []),
         Method("forecast, no target labels", "without labels", _label_free),
         *(_alone(figure) for figure in known),
         Method("static ranking", "baseline", _interval(static, static)),
@@ -82,6 +87,15 @@ def static(past: Transfers, asked: Transfers) -> Floats:
 
 def _forecast(past: Transfers, asked: Transfers) -> Said:
     return _said(past, asked, n_classes=asked[0].n_classes)
+
+
+def _regression(past: Transfers, asked: Transfers) -> Said:
+    first, nothing = asked[0], np.full(len(asked), np.nan)
+    sources = [record.source for record in asked]
+    rows = rows_of(past, sources, n_classes=first.n_classes, label_budget=first.label_budget)
+    every = np.arange(rows.n_past)
+    values = accuracy(predicted(rows, choose(rows, every), every, rows.n_past + np.arange(len(asked))))
+    return Said(values, nothing, nothing, values)
 
 
 def _label_free(past: Transfers, asked: Transfers) -> Said:

@@ -130,22 +130,18 @@ def choose(rows: Rows, fit_on: Indices) -> Choice:
         list(dict.fromkeys(tuple(f for f in each if f in rows.usable) for each in sets))
         for sets in (LEVEL_SETS, STANDING_SETS)
     )
+    if len(np.unique(rows.target_of[fit_on])) < 2:
+        return Choice(levels[0], standings[0])
     cells = rows.cell_of[fit_on]
 
     def off(choice: Choice, *, level: bool) -> float:
         rest = rows.outcome[fit_on] - _left_out(rows, choice, fit_on)
         wrong = np.abs(rest if level else rest - _means(rest[:, None], cells)[:, 0])
-        return float(by_target(wrong, rows.target_of[fit_on]).mean())
+        return float(_by_target(wrong, rows.target_of[fit_on]).mean())
 
     standing = min(standings, key=lambda each: off(Choice(levels[0], each), level=False))
     level = min(levels, key=lambda each: off(Choice(each, standing), level=True)) if levels[1:] else levels[0]
     return Choice(level, standing)
-
-
-def by_target(values: Floats, target_of: Indices) -> Floats:
-    """The mean of each target's values."""
-    _, numbers = np.unique(target_of, return_inverse=True)
-    return np.bincount(numbers, values) / np.bincount(numbers)
 
 
 def _left_out(rows: Rows, choice: Choice, fit_on: Indices) -> Floats:
@@ -156,6 +152,12 @@ def _left_out(rows: Rows, choice: Choice, fit_on: Indices) -> Floats:
         if test.any():
             found[test] = predicted(rows, choice, fit_on[~test], fit_on[test])
     return found
+
+
+def _by_target(values: Floats, target_of: Indices) -> Floats:
+    """The mean of each target's values."""
+    _, numbers = np.unique(target_of, return_inverse=True)
+    return np.bincount(numbers, values) / np.bincount(numbers)
 
 
 def _standing(rows: Rows, choice: Choice, fit_on: Indices) -> tuple[Floats, Floats]:

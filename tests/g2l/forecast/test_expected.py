@@ -80,12 +80,12 @@ def test_transfers_on_the_same_target_are_left_out() -> None:
 
 def test_intervals_hold_new_targets_as_often_as_they_say() -> None:
     held = []
-    for seed in range(60):
+    for seed in range(40):
         *past, new = np.array_split(np.array(history(13, seed=seed, each=4, spread=0.5), dtype=object), 13)
         records = [record for target in past for record in target]
         result = ask([record.source for record in new], records)
         held += [s.low <= record.accuracy <= s.high for s, record in zip(result.sources, new, strict=True)]
-    assert 0.84 <= np.mean(held) <= 0.99  # 0.9, less three standard errors of 60 targets, more for 12 + 1
+    assert 0.84 <= np.mean(held) <= 0.99  # 0.9, less chance in 40 targets, more for 12 + 1
 
 
 @given(seed=st.integers(0, 2**32 - 1))

@@ -85,6 +85,9 @@ def test_with_few_targets_the_forecast_is_the_knn_accuracy_and_has_no_interval()
     found = score(named(few, "forecast"), few)
     assert found.coverage is None
     assert value(found.error) == approx(_knn_error(few))
+    regressed = score(named(few, "regression, not calibrated"), few)
+    assert regressed.coverage is None
+    assert value(regressed.error) < value(found.error)
     with pytest.raises(ValueError, match="two targets"):
         score_forecasts([record for record in few if record.target_id == "t0"])
 
