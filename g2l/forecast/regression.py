@@ -98,7 +98,8 @@ def rows_of(
             recipes[row, kin[source.kin]] = 1.0
     known = [(n or np.nan, log_budget(budget)) for n, budget in zip(classes, budgets, strict=True)]
     of_cell = np.array(known, np.float64).reshape(-1, 2)
-    of_cell[:, 0] = np.log(of_cell[:, 0])
+    # A target without labels has an unknown number of classes; then those of others explain nothing, either.
+    of_cell[:, 0] = np.log(of_cell[:, 0]) if n_classes else np.nan
     return Rows(
         outcome=np.array([logit(record.accuracy) for record in past]),
         target_of=np.array([targets[record.target_id] for record in past], np.int64),
