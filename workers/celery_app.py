@@ -1,5 +1,6 @@
 """Celery's settings and nothing else: a thin solo worker that acknowledges early and hoards no message."""
 
+import os
 from typing import Any
 
 from celery import Celery, signals
@@ -11,6 +12,8 @@ from core.queue import broker_url
 from core.settings import get_settings
 from core.telemetry import configure_logging
 
+# Titles of processes must not overwrite what /proc tells of their environment: leftovers are found by it.
+os.environ.setdefault("SPT_NOENV", "1")
 QUIET = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
 
 

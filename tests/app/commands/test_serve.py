@@ -163,7 +163,9 @@ def await_job(address: str, job_id: str, holds: Callable[[dict[str, Any]], bool]
 def child_of(served: Served, word: str) -> int:
     """The pid of the child whose command line has this word."""
     found = [
-        pid for pid in served.pids() if word in Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        pid
+        for pid in served.pids()
+        if word in Path(f"/proc/{pid}/cmdline").read_bytes().decode().replace("\0", " ").split()
     ]
     assert len(found) == 1
     return found[0]
@@ -203,7 +205,7 @@ def test_what_dies_is_started_again(home: Home) -> None:
     with serving(home) as served:
         address = served.address()
         postmaster = int((home.postgres / "data" / "postmaster.pid").read_text().split()[0])
-        for pid in (postmaster, child_of(served, "app.commands.api"), child_of(served, "celery")):
+        for pid in (postmaster, child_of(served, "app.commands.api"), child_of(served, "workers.celery_app")):
             os.kill(pid, signal.SIGKILL)
             assert eventually(lambda pid=pid: pid not in served.pids())  # type: ignore[misc]
         assert eventually(lambda: len(served.pids()) >= 4 and is_ready(address))
