@@ -164,10 +164,6 @@ METHOD: Final[dict[str, tuple[str, str]]] = {
         "The training diverged",
         "The loss is no finite number any more: lower learning_rate, or raise batch_size.",
     ),
-    "team-lost": (
-        "A process of the training has died",
-        "One of several that trained together died, for want of memory for instance; the log says more.",
-    ),
     "checkpoint-mismatch": (
         "The checkpoint belongs to another training",
         "Submit the job anew instead of retrying it.",

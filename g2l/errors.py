@@ -18,3 +18,7 @@ class G2LError(ValueError):
     def __init__(self, detail: str, *, field: str | None = None) -> None:
         super().__init__(detail)
         self.field = field
+
+
+class TeamLostError(RuntimeError):
+    """A process of the training has died, as this one might have; nothing is wrong with the request."""

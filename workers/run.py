@@ -20,7 +20,7 @@ from core.jobs.transitions import Claim
 from core.settings import get_settings
 from core.specs.kinds import parse_spec
 from core.telemetry import configure_logging
-from g2l.errors import G2LError
+from g2l.errors import G2LError, TeamLostError
 from workers import leash
 from workers.active import ActiveJob
 from workers.patience import patiently
@@ -84,10 +84,8 @@ def _run(job: ActiveJob[Any]) -> None:
     except WaitsForShards as waiting:
         _log.info(str(waiting))
     except (G2LError, ServiceError) as refusal:
-        if refusal.code == "team-lost":
-            raise  # as good as our own death: the worker tries again, so and so often
         _fail(job, _as_service_error(refusal, job.stored_spec))
-    except LeaseLostError:
+    except (LeaseLostError, TeamLostError):  # the latter as good as our own death: the worker tries again
         raise
     except Exception as error:
         if _told_to_stop():  # what was cut may fail on its way out, as torch does in the middle of a file

@@ -4,25 +4,17 @@ from pathlib import Path
 
 from g2l.figures import FIGURES
 from g2l.forecast.records import Candidate, PastTransfer
+from g2l.studies.runs import read_rows
 
 
 def read_transfers(path: str | Path) -> list[PastTransfer]:
-    """Transfers from scratch and linear probes left out; targets by name, or by id where two have one name.
+    """Transfers from scratch and linear probes left out; raises and names targets as `read_rows` does.
 
     A row's `source` names its recipe, so equal names in several files are taken for equal recipes.
-
-    Raises:
-        KeyError: a column is missing.
     """
-    import pyarrow.parquet as pq
-
-    rows = pq.read_table(path).to_pylist()
-    ids_of: dict[str, set[str]] = {}
-    for row in rows:
-        ids_of.setdefault(row["target_name"], set()).add(row["target"])
     return [
         PastTransfer(
-            target_id=row["target_name"] if len(ids_of[row["target_name"]]) == 1 else row["target"],
+            target_id=row["target"],
             source=Candidate(
                 row["model_id"], row["source_size"], {name: row[name] for name in FIGURES}, row["source"]
             ),
@@ -30,6 +22,6 @@ def read_transfers(path: str | Path) -> list[PastTransfer]:
             label_budget=row["label_budget"],
             accuracy=row["accuracy"],
         )
-        for row in rows
+        for row in read_rows(path)
         if row["method"] == "fine-tune" and row["model_id"] is not None
     ]

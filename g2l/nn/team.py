@@ -8,22 +8,15 @@ from copy import deepcopy
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from g2l.errors import G2LError
+from g2l.errors import TeamLostError
 from g2l.nn.images import Images, Indices
-
-
-class TeamLostError(G2LError):
-    """A process of the training has died, and the others cannot go on without it."""
-
-    code: ClassVar[str] = "team-lost"
-    title: ClassVar[str] = "A process of the training has died"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """The transfers of a study, one run each, as its Parquet file keeps them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -26,29 +27,28 @@ class Run:
     pretraining_seed: int | None = None
 
 
-def read_runs(path: str | Path) -> list[Run]:
-    """The runs of a `transfers.parquet`; targets by name, or by id where two have one name.
+def read_rows(path: str | Path) -> list[dict[str, Any]]:
+    """The rows of a `transfers.parquet`; `target` is the name, or the id where two targets have one name.
 
     Raises:
         KeyError: a column is missing.
     """
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(path).to_pylist()
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     ids_of: dict[str, set[str]] = {}
     for row in rows:
         ids_of.setdefault(row["target_name"], set()).add(row["target"])
     return [
-        Run(
-            source=row["source"],
-            target=row["target_name"] if len(ids_of[row["target_name"]]) == 1 else row["target"],
-            accuracy=row["accuracy"],
-            seed=row["seed"],
-            label_budget=row["label_budget"],
-            pretraining_seed=row["pretraining_seed"],
-        )
+        row | {"target": row["target_name"] if len(ids_of[row["target_name"]]) == 1 else row["target"]}
         for row in rows
     ]
+
+
+def read_runs(path: str | Path) -> list[Run]:
+    """The runs of a `transfers.parquet`; raises and names targets as `read_rows` does."""
+    columns = [column.name for column in fields(Run)]
+    return [Run(**{name: row[name] for name in columns}) for row in read_rows(path)]
 
 
 def label_budgets(runs: Iterable[Run]) -> list[int | None]:

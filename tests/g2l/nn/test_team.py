@@ -10,11 +10,11 @@ import torch
 from psutil import Process
 
 from g2l.data.mapped import create_npy
+from g2l.errors import TeamLostError
 from g2l.nn.images import Images, fit_preprocessing
 from g2l.nn.objectives import objective
 from g2l.nn.recipes import Recipe, Task
 from g2l.nn.records import EpochRecord
-from g2l.nn.team import TeamLostError
 from g2l.nn.training import fit
 from g2l.nn.zoo import build
 
