@@ -36,7 +36,7 @@ e2e: install  ## only the tests that drive the whole service
 chaos: install  ## faults in any order, at length, as a table: about two hours
 	$(BIN)/python -m benchmarks.reliability
 
-load: install  ## the API at rising rates, listeners, large downloads: about fifteen minutes
+load: install  ## the API at rising rates, listeners, large downloads: about five minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group load
 	$(BIN)/python -m benchmarks.load
 
