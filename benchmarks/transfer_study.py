@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import subprocess
 import tomllib
@@ -17,19 +18,24 @@ from typing import Any
 
 from benchmarks.demo import take_in
 from benchmarks.machine import describe
+from benchmarks.mixed_pool import write_mixed_pool
 from benchmarks.serving import COMMAND, service
 from g2l.client.sync.client import Client
 from g2l.client.sync.jobs import Job
 
 EMBEDDER = "lite0"
+MIXED_POOL = "mixed"  # the pool and the unlabelled training images of all targets
 ITS_INPUT = {"rescale_factor": 1.0, "image_mean": [127.0], "image_std": [128.0]}
 UNFINISHED = ("queued", "running")
 
 
-def study(client: Client, url: str, file: Path, home: Path) -> Job[Any]:
-    """The study of a file, over; what an earlier call with the same file has begun goes on."""
-    begun = home / f"study-{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}"
+def study(client: Client, url: str, request: dict[str, Any], home: Path) -> Job[Any]:
+    """The study of a request, over; what an earlier call with the same request has begun goes on."""
+    written = json.dumps(request, indent=1)
+    begun = home / f"study-{hashlib.sha256(written.encode()).hexdigest()[:16]}"
     if not begun.exists():
+        file = begun.with_suffix(".json")
+        file.write_text(written)
         environment = {**os.environ, "G2L_URL": url}
         subprocess.run([COMMAND, "study", "submit", str(file), "--no-wait"], env=environment, check=True)
         begun.write_text(next(iter(client.jobs.list(kind="study", limit=1))).id)
@@ -44,15 +50,19 @@ def study(client: Client, url: str, file: Path, home: Path) -> Job[Any]:
     return job
 
 
-def take_in_what_is_missing(client: Client, file: Path, data: Path, embedder: Path | None) -> None:
+def take_in_what_is_missing(
+    client: Client, asked: dict[str, Any], home: Path, data: Path, embedder: Path | None
+) -> None:
     """Upload the sets that a request names, and the network that its sources embed with."""
-    asked = tomllib.loads(file.read_text())
     known = {dataset.name for dataset in client.datasets.list()}
-    wanted = dict.fromkeys([asked["pool"], *asked["targets"]])
-    missing = [data / f"{name}.zip" for name in wanted if name not in known]
-    if absent := [str(path) for path in missing if not path.exists()]:
+    sets = [data / f"{name}.zip" for name in dict.fromkeys([asked["pool"], *asked["targets"]])]
+    if absent := [str(path) for path in sets if not path.exists()]:
         raise SystemExit(f"--data names the folder of the image sets; not there: {', '.join(absent)}")
-    take_in(client, *missing)
+    take_in(client, *[path for path in sets if path.stem not in known])
+    mixed = home / f"{MIXED_POOL}.zip"
+    if any(source.get("pool") == MIXED_POOL for source in asked["sources"]) and MIXED_POOL not in known:
+        write_mixed_pool(sets, mixed)
+        take_in(client, mixed)
     if embedder is not None and not list(client.models.list(name=EMBEDDER, limit=1)):
         client.models.import_file(embedder, name=EMBEDDER, preprocessing=ITS_INPUT).wait()
 
@@ -65,11 +75,15 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=Path("study/home"), help="where it goes on after a cut")
     parser.add_argument("--embedder", type=Path, help="what scripts.export_efficientnet has written")
     parser.add_argument("--out", type=Path, default=Path("study"), help="folder for transfers and page")
+    parser.add_argument("--seed", type=int, help="one seed for sources and transfers, not the file's")
     args = parser.parse_args()
+    request = tomllib.loads(args.file.read_text())
+    if args.seed is not None:
+        request |= {"pretraining_seeds": [args.seed], "seeds": [args.seed]}
     print(describe(), flush=True)
     with service(args.home) as running, Client(running.url) as client:
-        take_in_what_is_missing(client, args.file, args.data, args.embedder)
-        job = study(client, running.url, args.file, args.home)
+        take_in_what_is_missing(client, request, args.home, args.data, args.embedder)
+        job = study(client, running.url, request, args.home)
         if job.state != "succeeded":
             raise SystemExit(f"{job.id} has {job.state}: {job.error}")
         made = job.resource()

@@ -8,11 +8,11 @@ from app.checks.compatibility import channel_mismatch
 from app.checks.inputs import Inputs, is_id
 from core.db.resources import Dataset, Model
 from core.specs.base import LARGEST_SIDE, SMALLEST_SIDE
-from core.specs.models import DEFAULT_ARCHITECTURE, Architecture, TrainingOptions
+from core.specs.models import ANY_SIZE, DEFAULT_ARCHITECTURE, Architecture, TrainingOptions
 
 Options = TypeVar("Options", bound=TrainingOptions)
 # The smallest image of each network: its whole stride (a test holds this equal to `g2l.nn.zoo`).
-SMALLEST_IMAGE: dict[Architecture, int] = {
+SMALLEST_IMAGE: dict[str, int] = {
     "resnet-tiny": 8,
     "resnet-18": 16,
     "resnet-50": 16,
@@ -68,7 +68,22 @@ def check_start(inputs: Inputs, prefix: str, options: TrainingOptions, *, datase
         inputs.refuse(f"{prefix}init_model_id", reason)
 
 
-def check_image_size(inputs: Inputs, where: str, arch: Architecture, *, image_size: int) -> None:
+def check_size_of_transfer(
+    inputs: Inputs, where: str, arch: str, *, trained_at: int, image_size: int | None
+) -> None:
+    """A source given images of another size than it was trained at: convolutions alone take them."""
+    if image_size is None or image_size == trained_at:
+        return
+    if arch not in ANY_SIZE:
+        inputs.refuse(
+            where,
+            f"A {arch} only takes images of the {trained_at} pixels that it was trained at; leave this out.",
+        )
+    elif arch in SMALLEST_IMAGE:
+        check_image_size(inputs, where, arch, image_size=image_size)
+
+
+def check_image_size(inputs: Inputs, where: str, arch: str, *, image_size: int) -> None:
     """Large enough for the network's stride."""
     if image_size < SMALLEST_IMAGE[arch]:
         inputs.refuse(

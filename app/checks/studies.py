@@ -11,6 +11,7 @@ from app.checks import labelings, models
 from app.checks.compatibility import channel_mismatch, transfer_mismatch
 from app.checks.inputs import Inputs, load
 from app.checks.pipelines import check_pipeline, with_anchors_for
+from app.checks.starts import check_size_of_transfer
 from app.checks.transfers import check_target
 from app.pointers import field_errors
 from core.db.resources import Dataset, Labeling
@@ -43,7 +44,8 @@ def understood(db: Session, spec: StudySpec) -> StudySpec:
     sources: list[StudySource] = []
     for index, source in enumerate(spec.sources):
         sources.append(_source(db, inputs, spec, source, where=f"sources/{index}", targets=targets))
-        _check_start(inputs, sources, where=f"sources/{index}/model")
+        if not inputs.mistakes:  # else its recipe is not filled in
+            _check_start(inputs, sources, where=f"sources/{index}/model")
     inputs.finish()
     return spec.model_copy(update={"sources": sources, "baseline": spec.baseline_name})
 
@@ -52,8 +54,7 @@ def _source(
     db: Session, inputs: Inputs, study: StudySpec, source: StudySource, *, where: str, targets: list[Dataset]
 ) -> StudySource:
     if source.model_id is not None:
-        way = method_of(study, source)
-        _check_model(inputs, source.model_id, f"{where}/model_id", targets, method=way)
+        _check_model(inputs, study, source, f"{where}/model_id", targets)
     if not source.is_recipe:
         return source
     pool = _pool(db, inputs, study, source)
@@ -75,6 +76,8 @@ def _source(
         filled["labelings"] = recipes
     for recipe in recipes if not source.labelings else ():
         filled |= {"anchors": recipe.anchors, "labeling": recipe.labeling}
+    if model and model.get("arch"):  # else it is that of the model to train on
+        _check_size(inputs, study, model["arch"], trained_at=model["image_size"])
     source = source.model_copy(update=filled)
     _check_jobs(db, inputs, source, where=where, pool=pool)
     return source
@@ -110,11 +113,22 @@ def _check_start(inputs: Inputs, sources: list[StudySource], *, where: str) -> N
             )
 
 
-def _check_model(inputs: Inputs, model_id: str, where: str, targets: list[Dataset], *, method: str) -> None:
+def _check_model(
+    inputs: Inputs, study: StudySpec, source: StudySource, where: str, targets: list[Dataset]
+) -> None:
+    model = inputs.model(source.model_id or "")
+    if model.role != "embedder":
+        _check_size(inputs, study, model.arch, trained_at=model.image_size)
     for target in targets:
-        if reason := transfer_mismatch(inputs.model(model_id), target, method):
+        if reason := transfer_mismatch(model, target, method_of(study, source)):
             inputs.refuse(where, reason)
             return
+
+
+def _check_size(inputs: Inputs, study: StudySpec, arch: str, *, trained_at: int) -> None:
+    check_size_of_transfer(
+        inputs, "transfer/image_size", arch, trained_at=trained_at, image_size=study.transfer.image_size
+    )
 
 
 def _places(source: StudySource, where: str) -> list[str]:

@@ -6,7 +6,7 @@ from app import downloads
 from app.checks.compatibility import require_images, source_mismatch, transfer_mismatch
 from app.checks.inputs import Inputs, load
 from app.checks.models import require_classes
-from app.checks.starts import check_image_size
+from app.checks.starts import check_image_size, check_size_of_transfer
 from core.db.resources import Dataset
 from core.specs.forecasts import ForecastSpec
 from core.specs.models import DEFAULT_ARCHITECTURE
@@ -77,3 +77,7 @@ def _check_source(inputs: Inputs, spec: TransferSpec, dataset: Dataset) -> None:
         inputs.refuse("arch", f"{model.id} is a {model.arch}; leave arch out, or name that; got {spec.arch}.")
     if reason := transfer_mismatch(model, dataset, spec.method):
         inputs.refuse("model_id", reason)
+    if model.role != "embedder":
+        check_size_of_transfer(
+            inputs, "image_size", model.arch, trained_at=model.image_size, image_size=spec.image_size
+        )

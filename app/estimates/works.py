@@ -112,9 +112,7 @@ def _forecast(db: Session, spec: PipelineSpec, _: int) -> Work:
 
 
 def _scratch(db: Session, spec: PipelineSpec, _: int) -> Work:
-    options, source = _target(spec), _source(spec)
-    network = Network(source.name, options.image_size or source.image_size)
-    return _transferred(db, options.model_copy(update={"method": "fine-tune"}), network)
+    return _transferred(db, _target(spec).model_copy(update={"method": "fine-tune"}), _source(spec))
 
 
 def _transfer(db: Session, spec: PipelineSpec, _: int) -> Work:
@@ -134,7 +132,8 @@ _COUNTS: Final[dict[str, Callable[[Session, PipelineSpec, int], Work]]] = {
 def _transferred(db: Session, options: TransferOptions, source: Network) -> Work:
     target = db.get_one(Dataset, options.dataset_id)
     a_class = _labelled(target, options.label_budget)
-    images, like = sum(a_class), Likeness("transfer", source, options.method)
+    images, network = sum(a_class), Network(source.name, options.image_size or source.image_size)
+    like = Likeness("transfer", network, options.method)
     if options.method == "linear-probe":
         return Work(like, images, None, images)
     chooses = options.learning_rate is None and min(a_class) > 1

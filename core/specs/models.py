@@ -21,6 +21,11 @@ from core.specs.imports import OnnxPreprocessing
 
 Architecture = Literal["resnet-tiny", "resnet-18", "resnet-50", "regnet-tiny", "convnextv2-atto", "vit-tiny"]
 DEFAULT_ARCHITECTURE: Architecture = "resnet-tiny"
+# What takes images of another size than it was trained at: of ours, and of transformers' model types.
+ANY_SIZE = frozenset(
+    {"resnet-tiny", "resnet-18", "resnet-50", "regnet-tiny", "convnextv2-atto"}
+    | {"resnet", "regnet", "convnext", "convnextv2"}
+)
 TargetKind = Literal["hard", "soft"]
 MOST_LABELINGS = 16
 

@@ -42,6 +42,8 @@ class LabelsRecipe(Spec):
 class StudySource(LabelsRecipe):
     """One arm: a model that is there, a recipe to train one by, or, without either, random weights."""
 
+    id_fields: ClassVar[frozenset[str]] = frozenset({"pool"})
+
     name: Name
     model_id: str | None = Field(None, description="a model that is there")
     pool: str | None = Field(None, description="the dataset to train on; null: the study's")

@@ -27,7 +27,11 @@ class TransferRecipe(Spec):
 
     epochs: Epochs = 30
     method: TransferMethod = "fine-tune"
-    image_size: ImageSize | None = Field(None, description="null: the model's own, or 32 from scratch")
+    image_size: ImageSize | None = Field(
+        None,
+        description="null: the model's own, or 32 from scratch; a convolutional source may be given larger "
+        "images than it was trained on",
+    )
     batch_size: BatchSize = 32
     learning_rate: LearningRate | None = Field(
         None, description="null: chosen by cross-validation inside the labelled budget"

@@ -138,7 +138,8 @@ class TransferSpec(TypedDict, total=False):
     Attributes:
         epochs: passes over the images; by default 30.
         method: by default fine-tune.
-        image_size: None: the model's own, or 32 from scratch.
+        image_size: None: the model's own, or 32 from scratch; a convolutional source may be given larger
+            images than it was trained on.
         batch_size: images in a step; by default 32.
         learning_rate: None: chosen by cross-validation inside the labelled budget.
         balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
@@ -289,7 +290,8 @@ class TransferOptions(TypedDict, total=False):
     Attributes:
         epochs: passes over the images; by default 30.
         method: by default fine-tune.
-        image_size: None: the model's own, or 32 from scratch.
+        image_size: None: the model's own, or 32 from scratch; a convolutional source may be given larger
+            images than it was trained on.
         batch_size: images in a step; by default 32.
         learning_rate: None: chosen by cross-validation inside the labelled budget.
         balance: sampling draws every class equally often; loss weighs each inversely to its size; by default
@@ -397,7 +399,8 @@ class TransferRecipe(TypedDict, total=False):
     Attributes:
         epochs: passes over the images; by default 30.
         method: by default fine-tune.
-        image_size: None: the model's own, or 32 from scratch.
+        image_size: None: the model's own, or 32 from scratch; a convolutional source may be given larger
+            images than it was trained on.
         batch_size: images in a step; by default 32.
         learning_rate: None: chosen by cross-validation inside the labelled budget.
         balance: sampling draws every class equally often; loss weighs each inversely to its size; by default

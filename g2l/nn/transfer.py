@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -118,7 +118,8 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
             on both sides of a cross-validation.
         init: folder of the source model; None starts from scratch.
         arch: of the network from scratch.
-        image_size: side in pixels of the network from scratch; the images' own if None.
+        image_size: side in pixels of the images that the network is given, which for convolutions may be
+            another than it was trained at; if None, the source's, or from scratch the images' own.
         method: train all weights, or only a logistic regression on what the head is given.
         epochs: of the final training, and of those that choose the rate.
         batch_size: images a step.
@@ -254,6 +255,8 @@ def _start(
     else:
         loaded = load_model(init)
         preprocessing, source = loaded.preprocessing, loaded.model
+        if image_size is not None:
+            preprocessing = replace(preprocessing, size=(image_size, image_size))
     return Start(
         images,
         labels,

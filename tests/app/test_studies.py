@@ -110,6 +110,27 @@ def test_targets_need_labels_and_their_channels_a_source_that_takes_them(api: Ap
     ]
 
 
+def test_a_source_may_have_a_pool_of_its_own(api: Api, make: Maker) -> None:
+    mixed = make.dataset({}, n_items=400)
+    wider = {"name": "wider", "pool": mixed, **GEOMETRY}
+    assert api.client.post("/v1/studies", json=body(make, wider, pool=None)).status_code == 202
+    assert api.pointers("/v1/studies", body(make, wider | {"pool": "ds_none"})) == ["#/sources/0/pool"]
+    further = {"name": "further", "model": {"objective": "human-labels", "init_model_id": "source:wider"}}
+    assert api.pointers("/v1/studies", body(make, wider, further, pool=None)) == ["#/pool"]
+
+
+def test_only_convolutions_take_larger_images_than_they_were_trained_on(api: Api, make: Maker) -> None:
+    frozen = {"name": "onnx", "model_id": make.model(role="embedder", arch="onnx"), "method": "linear-probe"}
+    sources = [frozen, make.model(), {"name": "g2l", **GEOMETRY}]
+    larger = {"transfer": {"image_size": 64}}
+    assert api.client.post("/v1/studies", json=body(make, *sources, **larger)).status_code == 202
+    vit = {"name": "vit", **GEOMETRY, "model": {"arch": "vit-tiny"}}
+    for source in (make.model(arch="vit-tiny"), vit):
+        assert api.pointers("/v1/studies", body(make, *sources, source, **larger)) == [
+            "#/transfer/image_size"
+        ]
+
+
 def test_a_network_that_only_embeds_is_a_source_when_frozen(api: Api, make: Maker) -> None:
     onnx = {"name": "onnx", "model_id": make.model(role="embedder", arch="onnx")}
     frozen = onnx | {"method": "linear-probe"}

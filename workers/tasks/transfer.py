@@ -107,7 +107,7 @@ def _transfer(
             groups_train=None if pack.groups is None else pack.groups[train],
             init=None if source is None else job.store.path(source.artifact),
             arch=spec.arch or DEFAULT_ARCHITECTURE,
-            image_size=size,
+            image_size=size if source is None else spec.image_size,
             method=spec.method,
             epochs=spec.epochs,
             batch_size=spec.batch_size,

@@ -88,6 +88,17 @@ def test_the_head_starts_anew_and_the_body_from_the_source(digits: Labelled, sou
     assert torch.allclose(tuned.model.state_dict()[name], probed.model.state_dict()[name], atol=1e-6)
 
 
+@pytest.mark.parametrize("method", ["fine-tune", "linear-probe"])
+def test_a_source_takes_larger_images_than_it_was_trained_on(
+    digits: Labelled, source: Path, method: str
+) -> None:
+    result = run(digits, init=source, method=method, learning_rate=1e-3, epochs=1, image_size=32)
+    assert result.preprocessing.size == (32, 32)
+    assert result.evaluation.accuracy.low > 0.2
+    maps = result.model.resnet(result.preprocessing.tensor(digits.images[:1])).last_hidden_state
+    assert maps.shape[-2:] == (2, 2)  # of the digits' own 8 pixels it is (1, 1)
+
+
 def test_layer_decay_leaves_early_layers_nearer_to_the_source(digits: Labelled, source: Path) -> None:
     before = load_file(source / "model.safetensors")
 
