@@ -22,7 +22,7 @@ from core.specs.labelings import GeometryLabelingSpec, GeometryOptions
 from core.specs.models import MODEL_SPEC, ImportModelSpec, PseudoLabelOptions
 from core.specs.pipelines import PipelineAnchors, PipelineSpec
 from core.specs.studies import LabelsRecipe, Options, StudySource, StudySpec
-from core.specs.study_requests import filled_model, labeling_request, method_of, pool_of, resolved
+from core.specs.study_requests import filled_model, labeling_request, method_of, pool_of
 
 ANY_EMBEDDER = "patch-kmeans"  # stands for a source that is not trained yet
 _PENDING_ANCHORS = "anc_pending"
@@ -168,7 +168,7 @@ def _check_jobs(db: Session, inputs: Inputs, source: StudySource, *, where: str,
         return
     model = dict(source.model or {})
     for recipe, place in zip(source.label_recipes, _places(source, where), strict=True):
-        stored = resolved(recipe.model_dump(mode="json", by_alias=True), lambda *_: ANY_EMBEDDER)
+        stored = _as_far_as_known(recipe.model_dump(mode="json", by_alias=True))
         labeling = stored["labeling"]
         if recipe.by_geometry:
             whole = PipelineSpec(
@@ -182,11 +182,25 @@ def _check_jobs(db: Session, inputs: Inputs, source: StudySource, *, where: str,
             request: Any = labeling_request(LabelsRecipe(labeling=labeling), pool.id, None)
             _refusing(inputs, f"{place}/labeling", partial(labelings.understood, db, request))
     if not source.label_recipes:
-        training = MODEL_SPEC.validate_python(resolved(model, lambda *_: ANY_EMBEDDER))
+        training = MODEL_SPEC.validate_python(_as_far_as_known(model))
         if isinstance(training, ImportModelSpec):
             inputs.refuse(f"{where}/model/objective", "Import the model first, and give its model_id.")
         else:
             _refusing(inputs, f"{where}/model", partial(models.understood, db, training))
+
+
+def _as_far_as_known(value: Any) -> Any:
+    """A recipe with a built-in embedder in place of a source; one among several is left out."""
+    if isinstance(value, dict):
+        return {name: _as_far_as_known(item) for name, item in value.items()}
+    if isinstance(value, list):
+        known = [_as_far_as_known(item) for item in value if not _is_source(item)]
+        return known or [ANY_EMBEDDER] * bool(value)
+    return ANY_EMBEDDER if _is_source(value) else value
+
+
+def _is_source(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(REFERENCE)
 
 
 def _refusing(inputs: Inputs, where: str, check: Callable[[], object]) -> None:

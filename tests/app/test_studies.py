@@ -15,6 +15,7 @@ from tests.app.conftest import Api
 from tests.app.made import Maker
 
 ROOT = Path(__file__).parents[2]
+BUILT_IN = "patch-kmeans"
 GEOMETRY = {"anchors": {"discover": {"k": 4}}, "labeling": {"length": 2}, "model": {"epochs": 2}}
 
 
@@ -117,6 +118,14 @@ def test_a_source_may_have_a_pool_of_its_own(api: Api, make: Maker) -> None:
     assert api.pointers("/v1/studies", body(make, wider | {"pool": "ds_none"})) == ["#/sources/0/pool"]
     further = {"name": "further", "model": {"objective": "human-labels", "init_model_id": "source:wider"}}
     assert api.pointers("/v1/studies", body(make, wider, further, pool=None)) == ["#/pool"]
+
+
+def test_a_source_may_embed_beside_a_built_in_embedder(api: Api, make: Maker) -> None:
+    first = {"name": "first", "model": {"objective": "self-supervised"}}
+    second = {"name": "second", **GEOMETRY}
+    both = {"name": "both", **GEOMETRY, "anchors": {"embedder": ["source:first", "source:second"]}}
+    mixed = {"name": "mixed", "model": {"objective": "distillation", "embedder": ["source:first", BUILT_IN]}}
+    assert api.client.post("/v1/studies", json=body(make, first, second, both, mixed)).status_code == 202
 
 
 def test_only_convolutions_take_larger_images_than_they_were_trained_on(api: Api, make: Maker) -> None:
