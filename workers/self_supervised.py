@@ -13,7 +13,8 @@ from workers.kept_models import keep_network
 from workers.products import Product
 
 if TYPE_CHECKING:
-    from g2l.nn.self_supervised import SelfSupervised, SelfSupervisedRecord
+    from g2l.nn.self_supervised import SelfSupervised
+    from g2l.nn.view_training import SelfSupervisedRecord
 
 
 def run(job: ActiveJob[SelfSupervisedModelSpec]) -> Product:
@@ -77,6 +78,7 @@ def _train(
             learning_rate=spec.learning_rate,
             seed=spec.seed,
             augmentation=spec.augmentation,
+            processes=job.settings.training_processes,
             on_progress=job.counting("training", "images"),
             on_epoch=on_epoch,
             checkpoint=checkpoint,

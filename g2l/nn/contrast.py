@@ -84,11 +84,23 @@ def evenly(cosines: Tensor) -> Tensor:
     return weights.float()
 
 
-def criterion(method: Method, width: int, *, seed: int) -> Callable[[Tensor], Tensor]:
-    """The loss of (2 B, width) projections; a module where it has weights of its own, drawn by `seed`."""
+class _Weightless(nn.Module):
+    """A loss that learns nothing itself."""
+
+    def __init__(self, loss: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self._loss = loss
+
+    def forward(self, projected: Tensor) -> Tensor:
+        """The loss of (2 B, width) projections."""
+        return self._loss(projected)
+
+
+def criterion(method: Method, width: int, *, seed: int) -> nn.Module:
+    """The loss of (2 B, width) projections, with the weights that it has of its own, drawn by `seed`."""
     if method == "swav":
         return SwappedCodes(width, seed=seed)
-    return nt_xent if method == "simclr" else vicreg
+    return _Weightless(nt_xent if method == "simclr" else vicreg)
 
 
 def matched(projected: Tensor) -> Tensor:

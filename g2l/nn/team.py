@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -47,6 +47,26 @@ class Team:
         total = value.clone()
         distributed.all_reduce(total)
         return total
+
+    def gathered(self, part: Tensor, counts: Sequence[int]) -> Tensor:
+        """The rows of all processes, those of the first first.
+
+        What is computed from them is the same everywhere. A process's own rows alone have gradients, times
+        the team's size: the average that `wrapped` takes over the team is then that of the whole.
+
+        Args:
+            part: (n, ...) this process's rows.
+            counts: n of each process.
+        """
+        if self.size == 1:
+            return part
+        padded = part.new_zeros((max(counts), *part.shape[1:]))  # none may send less than the others
+        padded[: len(part)] = part.detach()
+        parts = [torch.empty_like(padded) for _ in counts]
+        distributed.all_gather(parts, padded)
+        parts = [rows[:count] for rows, count in zip(parts, counts, strict=True)]
+        parts[self.rank] = self.size * part - (self.size - 1) * part.detach()
+        return torch.cat(parts)
 
     def wrapped(self, model: nn.Module) -> tuple[nn.Module, nn.Module]:
         """The module that is trained here, and what calls it so that gradients are averaged over the team."""

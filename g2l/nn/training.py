@@ -1,8 +1,7 @@
 """The training loop that pretraining and transfer share."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,9 +14,10 @@ from transformers import PreTrainedModel
 
 from g2l.errors import G2LError
 from g2l.nn.augmentation import augment
-from g2l.nn.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from g2l.nn.checkpoints import Checkpoint, load_checkpoint
 from g2l.nn.descent import Descent
 from g2l.nn.devices import memory_format, training_precision
+from g2l.nn.epochs import to_the_end
 from g2l.nn.images import Images, Indices, Preprocessing
 from g2l.nn.objectives import Measured
 from g2l.nn.randomness import derived_seed
@@ -77,23 +77,13 @@ def fit(
     """
     digest = training_digest(model, task, recipe)
     state = load_checkpoint(checkpoint, training=digest) if checkpoint else None
-    tell = on_epoch or (lambda _: None)
     threads = state.threads if state else max(1, torch.get_num_threads() // processes)
     pictureless = replace(task, images=task.images[:0])
     handed = (model, pictureless, closed(task.images), recipe, state, threads)
     with led(processes, _train_along, *handed) as team:
         run = _Run(model, task, recipe, team, on_progress=on_progress)
-        with isolated(threads, team.device):
-            if state:
-                run.restore(state)
-            for record in run.records:
-                tell(record)
-            while not run.is_over:
-                run.epoch()
-                if checkpoint:
-                    save_checkpoint(checkpoint, run.state(digest))
-                tell(run.records[-1])
-            run.keep_best()
+        to_the_end(run, state, threads=threads, on_epoch=on_epoch, checkpoint=checkpoint, digest=digest)
+        run.keep_best()
     model.load_state_dict(run.weights())
     model.to(device="cpu", memory_format=torch.contiguous_format)
     model.eval()
@@ -112,23 +102,7 @@ def _train_along(
     """The same training in another process of the team; what comes of it is kept by the first."""
     state = deepcopy(state)  # what was handed over is memory that all share
     run = _Run(model, replace(task, images=opened(images)), recipe, team)
-    with isolated(threads, team.device):
-        if state:
-            run.restore(state)
-        while not run.is_over:
-            run.epoch()
-
-
-@contextmanager
-def isolated(threads: int, device: torch.device) -> Iterator[None]:
-    """Torch's thread count as asked for, and its global generators untouched afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            yield
-    finally:
-        torch.set_num_threads(before)
+    to_the_end(run, state, threads=threads)
 
 
 class _Run:

@@ -15,6 +15,8 @@ from g2l.nn.images import Images, fit_preprocessing
 from g2l.nn.objectives import objective
 from g2l.nn.recipes import Recipe, Task
 from g2l.nn.records import EpochRecord
+from g2l.nn.self_supervised import SelfSupervised, pretrain_self_supervised
+from g2l.nn.team import Team, led
 from g2l.nn.training import fit
 from g2l.nn.zoo import build
 
@@ -71,7 +73,7 @@ def test_a_cut_training_of_two_goes_on_to_the_same_weights(
     assert [record.epoch for record in records] == [1, 2]
 
 
-def _interrupt(_record: EpochRecord) -> None:
+def _interrupt(_record: object) -> None:
     raise InterruptedError
 
 
@@ -88,3 +90,47 @@ def test_who_loses_a_process_says_so_and_leaves_none_behind(colours: Task) -> No
 def others() -> list[Process]:
     """The processes that a training of ours has started."""
     return [child for child in Process().children() if "spawn_main" in " ".join(child.cmdline())]
+
+
+PROJECTED = torch.from_numpy(np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32))
+
+
+def spread_of_part(team: Team, projected: torch.Tensor, gradients: torch.Tensor) -> None:
+    """Write what a process's own rows have to do with a loss of all rows."""
+    counts = [len(projected[rank :: team.size]) for rank in range(team.size)]
+    mine = projected[team.rank :: team.size].clone().requires_grad_()
+    spread(team.gathered(mine, counts)).backward()
+    assert mine.grad is not None
+    gradients[team.rank :: team.size] = mine.grad / team.size
+    team.sum(torch.zeros(1))  # none leaves before all are done
+
+
+def spread(projected: torch.Tensor) -> torch.Tensor:
+    """A loss in which every row matters to every other."""
+    return torch.pdist(projected).log().sum()
+
+
+def test_a_loss_over_all_views_has_the_gradients_of_one_process() -> None:
+    gradients = torch.zeros_like(PROJECTED).share_memory_()
+    with led(2, spread_of_part, PROJECTED, gradients) as team:
+        spread_of_part(team, PROJECTED, gradients)
+    alone = PROJECTED.clone().requires_grad_()
+    spread(alone).backward()
+    assert alone.grad is not None
+    torch.testing.assert_close(gradients, alone.grad)
+
+
+def test_two_processes_learn_to_tell_views(colours: Task, tmp_path: Path) -> None:
+    def made(**how: Any) -> SelfSupervised:
+        return pretrain_self_supervised(
+            colours.images, method="swav", epochs=4, batch_size=30, processes=2, seed=1, **how
+        )
+
+    checkpoint = tmp_path / "training.pt"
+    with pytest.raises(InterruptedError):
+        made(checkpoint=checkpoint, on_epoch=_interrupt)
+    cut, whole = made(checkpoint=checkpoint), made()
+    weights = whole.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in cut.model.state_dict().items())
+    assert whole.history[-1].loss < whole.history[0].loss
+    assert others() == []
