@@ -126,6 +126,8 @@ def _type(field: Schema, *, answer: bool = False) -> str:
         return " | ".join(_type(arm, answer=answer) for arm in arms)
     if "enum" in field and not answer:
         return f"Literal[{', '.join(map(repr, field['enum']))}]"
+    if "const" in field:
+        return f"Literal[{field['const']!r}]"
     if field.get("format") == "date-time":
         return "datetime"
     if field.get("type") == "array":

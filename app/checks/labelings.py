@@ -48,9 +48,9 @@ def understood(db: Session, spec: AnySpec) -> AnySpec:
     return spec
 
 
-def check_length(inputs: Inputs, where: str, length: int, *, k: int) -> None:
+def check_length(inputs: Inputs, where: str, length: int | str, *, k: int) -> None:
     """A label names each anchor at most once."""
-    if length > k:
+    if isinstance(length, int) and length > k:
         inputs.refuse(
             where,
             f"There are {k} anchors, and a label names each at most once; got {length}.",

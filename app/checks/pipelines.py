@@ -23,7 +23,8 @@ def with_anchors_for(db: Session, spec: PipelineSpec) -> PipelineSpec:
     discover = spec.anchors.discover
     if discover is None or pool is None or {"k", "names"} & discover.model_fields_set:
         return spec
-    k = min(discover.k, max(spec.labeling.length, 2, pool.n_items // IMAGES_AN_ANCHOR))
+    named = spec.labeling.length if isinstance(spec.labeling.length, int) else 2
+    k = min(discover.k, max(named, 2, pool.n_items // IMAGES_AN_ANCHOR))
     anchors = spec.anchors.model_copy(update={"discover": discover.model_copy(update={"k": k})})
     return spec.model_copy(update={"anchors": anchors})
 

@@ -7,6 +7,12 @@ from pydantic_core import PydanticKnownError
 
 from core.specs.base import EmbedderChoice, Length, Name, Prefer, Seed, Spec
 
+AUTO = "auto"
+LengthChoice = Annotated[
+    Annotated[Length, Tag("count")] | Annotated[Literal["auto"], Tag(AUTO)],
+    Discriminator(lambda value: AUTO if isinstance(value, str) else "count"),
+    Field(description="anchors in a label; auto: while each adds half a bit, and classes stay large enough"),
+]
 ClassCount = Annotated[int, Field(ge=2, le=100_000)]
 Views = Annotated[
     int,
@@ -22,7 +28,7 @@ class GeometryOptions(Spec):
     """The rule that grows a simplex from an image; docs/method.md gives the terms."""
 
     name: Name | None = None
-    length: Length = 2
+    length: LengthChoice = 2
     prefer: Prefer = Field("explain", description="which anchor comes next")
     project: bool = Field(False, description="first project images into the anchors' affine hull")
     ordered: bool = Field(True, description="whether the order of a label's anchors counts")

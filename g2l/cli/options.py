@@ -38,7 +38,23 @@ Metric = Annotated[
         "--metric", help="euclidean, hellinger, jensen-shannon, energy or kl.", rich_help_panel=_ANCHORS
     ),
 ]
-Length = Annotated[int | None, typer.Option("--length", help="Anchors in a label.", rich_help_panel=_LABELS)]
+
+
+def count_or_auto(word: str) -> int | str:
+    """The word `auto`, or a number; ValueError if it is neither."""
+    return word if word == "auto" else int(word)
+
+
+Length = Annotated[
+    Any,
+    typer.Option(
+        "--length",
+        metavar="N|auto",
+        parser=count_or_auto,
+        help="Anchors in a label; auto: as many as each add half a bit.",
+        rich_help_panel=_LABELS,
+    ),
+]
 Prefer = Annotated[
     str | None,
     typer.Option("--prefer", help="Which anchor comes next: far, near or explain.", rich_help_panel=_LABELS),

@@ -55,7 +55,8 @@ class GeometryLabelingSpec(TypedDict, total=False):
     """A labeling by geometry; with `classes_of` under the class ids of a labeling made before.
 
     Attributes:
-        length: anchors in a label; by default 2.
+        length: anchors in a label; auto: while each adds half a bit, and classes stay large enough; by
+            default 2.
         prefer: which anchor comes next; by default explain.
         project: first project images into the anchors' affine hull; by default False.
         ordered: whether the order of a label's anchors counts; by default True.
@@ -70,7 +71,7 @@ class GeometryLabelingSpec(TypedDict, total=False):
     dataset_id: Required[str]
     anchor_set_id: Required[str]
     name: str | None
-    length: int
+    length: int | Literal["auto"]
     prefer: Literal["far", "near", "explain"]
     project: bool
     ordered: bool
@@ -219,7 +220,8 @@ class GeometryOptions(TypedDict, total=False):
     """The rule that grows a simplex from an image; docs/method.md gives the terms.
 
     Attributes:
-        length: anchors in a label; by default 2.
+        length: anchors in a label; auto: while each adds half a bit, and classes stay large enough; by
+            default 2.
         prefer: which anchor comes next; by default explain.
         project: first project images into the anchors' affine hull; by default False.
         ordered: whether the order of a label's anchors counts; by default True.
@@ -231,7 +233,7 @@ class GeometryOptions(TypedDict, total=False):
     """
 
     name: str | None
-    length: int
+    length: int | Literal["auto"]
     prefer: Literal["far", "near", "explain"]
     project: bool
     ordered: bool

@@ -139,6 +139,22 @@ def test_new_images_are_labelled_under_the_ids_of_the_old(
     assert client.delete(f"/v1/labelings/{labeling['id']}").status_code == 409
 
 
+def test_a_length_that_was_found_is_kept_by_later_labels(
+    client: httpx.Client, first: dict[str, Any], second: dict[str, Any], anchors: str
+) -> None:
+    body = {"dataset_id": first["id"], "anchor_set_id": anchors, "length": "auto", "prefer": "near"}
+    found = made(client, client.post("/v1/labelings", json=body))
+    length = len(found["report"]["bits_per_position"])
+    assert 1 <= length <= 4
+    assert found["spec"]["length"] == "auto"
+    again = made(client, client.post("/v1/labelings", json=body | {"length": length}))
+    assert labels(client, again) == labels(client, found)
+    body = {"dataset_id": second["id"], "anchor_set_id": anchors, "classes_of": found["id"]}
+    grown = made(client, client.post("/v1/labelings", json=body))
+    assert len(grown["report"]["bits_per_position"]) == length
+    assert labels(client, grown)[:80] == labels(client, found)
+
+
 def test_kept_clusters_label_new_images(
     client: httpx.Client, first: dict[str, Any], second: dict[str, Any]
 ) -> None:

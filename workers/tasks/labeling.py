@@ -10,10 +10,11 @@ import numpy as np
 
 from core.db.resources import AnchorSet, Dataset, Labeling
 from core.ids import new_id
-from core.specs.labelings import GeometryLabelingSpec, KMeansLabelingSpec, ShuffledLabelingSpec
+from core.specs.labelings import AUTO, GeometryLabelingSpec, KMeansLabelingSpec, ShuffledLabelingSpec
 from g2l import anchors as anchor_sets
 from g2l import labeling as method
 from g2l.controls import KMEANS_FILE, fit_k_means, load_k_means, shuffled_labels
+from g2l.label_length import informative_length
 from workers import labels, pixels
 from workers.active import ActiveJob, load
 from workers.averaging import over_views
@@ -43,12 +44,15 @@ def _geometry(job: ActiveJob[GeometryLabelingSpec], started: float) -> Product:
     responder = over_views(job, responder_of(job, anchor_row.embedder_id), spec.views)
     responses = responder.of(dataset)
     older = _first_of(spec.classes_of)
+    growth: Any = {
+        "length": _length(job, responses, anchors, older),
+        "prefer": spec.prefer,
+        "project": spec.project,
+    }
     made = method.label(
         responses,
         anchors,
-        length=spec.length,
-        prefer=spec.prefer,
-        project=spec.project,
+        **growth,
         ordered=spec.ordered,
         min_class_size=spec.min_class_size,
         max_classes=spec.max_classes,
@@ -56,9 +60,8 @@ def _geometry(job: ActiveJob[GeometryLabelingSpec], started: float) -> Product:
         on_progress=job.counting("labeling", "images"),
     )
     soft, temperature = None, spec.temperature or (older and older.report.get("temperature"))
-    if len(responses) * spec.length * anchor_row.k <= SOFT_ENTRIES:
+    if made.full.size * anchor_row.k <= SOFT_ENTRIES:
         job.enter("soft targets")
-        growth: Any = {"length": spec.length, "prefer": spec.prefer, "project": spec.project}
         temperature = temperature or method.step_temperatures(responses, anchors, **growth)
         soft = method.soft_targets(responses, anchors, temperature=temperature, **growth)
     kept = labels.Labels(
@@ -75,7 +78,7 @@ def _geometry(job: ActiveJob[GeometryLabelingSpec], started: float) -> Product:
     job.enter("checking mirror images")
     figures = {
         "bits_per_position": list(made.bits_per_position),
-        "mirror_agreement": _mirror_agreement(spec, responder, dataset, anchors),
+        "mirror_agreement": _mirror_agreement(spec.ordered, responder, dataset, anchors, growth),
         "negative_share": made.negative_share,
         "temperature": temperature,
         "unmatched_share": None if older is None else made.unmatched_share,
@@ -99,8 +102,27 @@ def _first_of(labeling_id: str | None) -> Labeling | None:
     return labeling
 
 
+def _length(
+    job: ActiveJob[GeometryLabelingSpec],
+    responses: Matrix,
+    anchors: anchor_sets.AnchorSet,
+    older: Labeling | None,
+) -> int:
+    """Names a label; where classes are an older labeling's, as many as it has."""
+    spec = job.spec
+    if spec.length != AUTO:
+        return int(spec.length)
+    if older is not None:
+        return labels.read_outline(job.store.path(older.artifact) / labels.FILE).length
+    return informative_length(responses, anchors, prefer=spec.prefer, project=spec.project)
+
+
 def _mirror_agreement(
-    spec: GeometryLabelingSpec, responder: Responder, dataset: Dataset, anchors: anchor_sets.AnchorSet
+    ordered: bool,
+    responder: Responder,
+    dataset: Dataset,
+    anchors: anchor_sets.AnchorSet,
+    growth: dict[str, Any],
 ) -> float | None:
     """Share of images whose full label is also that of their mirror image; None for embeddings."""
     if dataset.kind != "images":
@@ -108,14 +130,7 @@ def _mirror_agreement(
     items = pixels.evenly(dataset.n_items, MIRRORED_IMAGES)
 
     def labelled(responses: Matrix) -> method.Labeling:
-        return method.label(
-            responses,
-            anchors,
-            length=spec.length,
-            prefer=spec.prefer,
-            project=spec.project,
-            ordered=spec.ordered,
-        )
+        return method.label(responses, anchors, ordered=ordered, **growth)
 
     return method.agreement(
         labelled(responder.of(dataset)[items]), labelled(responder.at(dataset, items, mirrored=True))

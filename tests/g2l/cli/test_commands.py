@@ -268,6 +268,7 @@ def test_a_refusal_ends_with_1_and_names_the_field(g2l: Run, service: Scripted) 
     done = g2l("label", "create", "ds_1", "anc_1", "--length", "99")
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == "error: invalid-request: One field cannot be used.\n  at #/length: at most 16\n"
+    assert g2l("label", "create", "ds_1", "anc_1", "--length", "many").exit_code == 2
     done = g2l("label", "create", "ds_1", "anc_1", "--length", "99", "--json")
     assert done.exit_code == 1
     assert json.loads(done.stdout) == {

@@ -99,7 +99,7 @@ def spread_of_part(team: Team, projected: torch.Tensor, gradients: torch.Tensor)
     """Write what a process's own rows have to do with a loss of all rows."""
     counts = [len(projected[rank :: team.size]) for rank in range(team.size)]
     mine = projected[team.rank :: team.size].clone().requires_grad_()
-    spread(team.gathered(mine, counts)).backward()
+    spread(team.gathered(mine, counts)).backward()  # type: ignore[no-untyped-call]
     assert mine.grad is not None
     gradients[team.rank :: team.size] = mine.grad / team.size
     team.sum(torch.zeros(1))  # none leaves before all are done
@@ -111,11 +111,11 @@ def spread(projected: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_loss_over_all_views_has_the_gradients_of_one_process() -> None:
-    gradients = torch.zeros_like(PROJECTED).share_memory_()
+    gradients = torch.zeros_like(PROJECTED).share_memory_()  # type: ignore[no-untyped-call]
     with led(2, spread_of_part, PROJECTED, gradients) as team:
         spread_of_part(team, PROJECTED, gradients)
     alone = PROJECTED.clone().requires_grad_()
-    spread(alone).backward()
+    spread(alone).backward()  # type: ignore[no-untyped-call]
     assert alone.grad is not None
     torch.testing.assert_close(gradients, alone.grad)
 
