@@ -1,0 +1,60 @@
+"""What the study of transfers prints, and the pool that it mixes."""
+
+import re
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks import transfer_tables
+from benchmarks.mixed_pool import write_mixed_pool
+
+
+def test_a_mixed_pool_has_all_training_images_and_tells_no_class(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as images:
+            for path in ("train/cat/1.png", "train/dog/1.png", "test/cat/2.png"):
+                images.writestr(path, f"{name} {path}")
+    write_mixed_pool([tmp_path / "a.zip", tmp_path / "b.zip"], tmp_path / "mixed.zip")
+    with zipfile.ZipFile(tmp_path / "mixed.zip") as pool:
+        held = {name: pool.read(name).decode() for name in pool.namelist()}
+    assert held == {
+        f"{name}-00000{number}.png": f"{name} train/{kind}/1.png"
+        for name in ("a", "b")
+        for number, kind in enumerate(("cat", "dog"))
+    }
+
+
+def test_tables_join_the_files_of_several_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in (0, 1):
+        rows = [
+            {
+                "source": source,
+                "target": f"ds_{seed}",  # another service, another id
+                "target_name": target,
+                "accuracy": 0.5 + 0.1 * (source == "g2l") * (1 if target == "steel" else -1),
+                "seed": seed,
+                "pretraining_seed": seed,
+                "label_budget": 10,
+            }
+            for source in ("human", "g2l")
+            for target in ("steel", "tiles", "moons")
+        ]
+        for row in rows:
+            row["target"] = f"{row['target']}_{row['target_name']}"
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{seed}.parquet")
+    files = [str(tmp_path / f"{seed}.parquet") for seed in (0, 1)]
+    plot = tmp_path / "plot.svg"
+    words = [*files, "--chosen-on", "moons", "--against", "human", "--plot", str(plot)]
+    monkeypatch.setattr("sys.argv", ["transfer_tables", *words])
+    transfer_tables.main()
+    printed = capsys.readouterr().out
+    assert "12 transfers of 2 sources." in printed
+    assert "| g2l | 60.0 | 40.0 | 40.0 | 46.7 | 50.0 |" in printed
+    (points,) = re.findall(r"^\| g2l \| (\S+) \(.*\) \| 1 of 2 \| 4 \|$", printed, flags=re.MULTILINE)
+    assert points == "+0.0"
+    assert plot.read_text().startswith("<svg ")
