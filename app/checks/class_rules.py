@@ -25,7 +25,10 @@ def with_rule_of(inputs: Inputs, spec: RuledSpec, older: Labeling) -> RuledSpec:
         inputs.refuse(
             "classes_of", f"{older.id} was made before clusters were kept; make it again, then name that one."
         )
-    rule = {name: value for name, value in older.spec.items() if name in _RULES[spec.method]}
+    options = {name: field for name, field in type(spec).model_fields.items() if name in _RULES[spec.method]}
+    # An option that is younger than the labeling had its default then.
+    defaults = {name: field.default for name, field in options.items() if not field.is_required()}
+    rule = defaults | {name: value for name, value in older.spec.items() if name in options}
     for name, value in rule.items():
         if name in spec.model_fields_set and getattr(spec, name) != value:
             inputs.refuse(

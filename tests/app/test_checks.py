@@ -12,10 +12,10 @@ from tests.app.made import Maker
 
 @pytest.fixture
 def ruled(ids: dict[str, str], make: Maker) -> str:
-    """A labeling with a rule of its own."""
+    """A labeling with a rule of its own, made before there were views."""
     rule = {"length": 2, "prefer": "far", "project": False, "ordered": False, "min_class_size": 4}
     spec = {"method": "geometry", "anchor_set_id": ids["anc"], "max_classes": None, "temperature": None}
-    return make.labeling(ids["pool"], ids["anc"], spec=rule | spec)
+    return make.labeling(ids["pool"], ids["anc"], spec=rule | spec | {"dataset_id": ids["pool"]})
 
 
 @pytest.fixture(scope="module")
@@ -363,6 +363,7 @@ def test_a_training_takes_over_what_the_model_to_train_on_is(api: Api, ids: dict
     [
         ({"length": 2, "prefer": "far"}, []),
         ({"length": 3}, ["#/length"]),
+        ({"views": 4}, ["#/views"]),
         ({"prefer": "near", "min_class_size": 9}, ["#/prefer", "#/min_class_size"]),
         ({"anchor_set_id": "$vector_anc"}, ["#/anchor_set_id"]),
         ({"classes_of": "$k_means"}, ["#/classes_of"]),
