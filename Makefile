@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+SEED   ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test e2e chaos load study study-small lint fmt types bench generate migration clean
@@ -40,8 +41,9 @@ load: install  ## the API at rising rates, listeners, large downloads: about fiv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group load
 	$(BIN)/python -m benchmarks.load
 
-study: study/lite0.onnx  ## labels by geometry beside human labels and every control; hours, and goes on after a cut
-	$(BIN)/python -m benchmarks.transfer_study benchmarks/studies/transfer.toml --embedder $<
+study: study/lite0.onnx  ## labels by geometry beside human labels and controls, SEED=0; hours, goes on after a cut
+	$(BIN)/python -m benchmarks.transfer_study benchmarks/studies/transfer.toml --seed $(SEED) --embedder $< \
+		--out study/seed-$(SEED)
 
 study-small: study/lite0.onnx  ## the same table coarsely, in minutes
 	$(BIN)/python -m benchmarks.transfer_study benchmarks/studies/small.toml --embedder $< --home study/small-home --out study/small
