@@ -181,7 +181,6 @@ def _outcomes(group: Sequence[Measured], past: Any) -> list[Outcome]:
         candidates,
         past,
         target_id=first.target.artifact,
-        n_classes=len(first.target.classes) or None,
         label_budget=first.cell.label_budget,
     )
     of_source: dict[str, list[int]] = defaultdict(list)

@@ -86,13 +86,13 @@ def static(past: Transfers, asked: Transfers) -> Floats:
 
 
 def _forecast(past: Transfers, asked: Transfers) -> Said:
-    return _said(past, asked, n_classes=asked[0].n_classes)
+    return _said(past, asked)
 
 
 def _regression(past: Transfers, asked: Transfers) -> Said:
     first, nothing = asked[0], np.full(len(asked), np.nan)
     sources = [record.source for record in asked]
-    rows = rows_of(past, sources, n_classes=first.n_classes, label_budget=first.label_budget)
+    rows = rows_of(past, sources, label_budget=first.label_budget)
     every = np.arange(rows.n_past)
     values = accuracy(predicted(rows, choose(rows, every), every, rows.n_past + np.arange(len(asked))))
     return Said(values, nothing, nothing, values)
@@ -104,16 +104,15 @@ def _label_free(past: Transfers, asked: Transfers) -> Said:
     for record in asked:
         figures = {name: value for name, value in record.source.figures.items() if name in DIVERGENCES}
         blind.append(replace(record, source=replace(record.source, figures=figures)))
-    return _said(past, blind, n_classes=None)
+    return _said(past, blind)
 
 
-def _said(past: Transfers, asked: Transfers, *, n_classes: int | None) -> Said:
+def _said(past: Transfers, asked: Transfers) -> Said:
     first = asked[0]
     made = forecast(
         [record.source for record in asked],
         past,
         target_id=first.target_id,
-        n_classes=n_classes,
         label_budget=first.label_budget,
     )
     values = np.array([np.nan if each.value is None else each.value for each in made.sources])

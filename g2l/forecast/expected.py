@@ -73,7 +73,6 @@ def forecast(
     past: Sequence[PastTransfer],
     *,
     target_id: str,
-    n_classes: int | None,
     label_budget: int | None,
     wanted: Sequence[float] | None = None,
 ) -> Forecast:
@@ -89,7 +88,6 @@ def forecast(
         candidates: sources on the target at hand.
         past: transfers run so far; those on `target_id` are left out.
         target_id: the target at hand.
-        n_classes: of the target; None if it has no labels.
         label_budget: images a class; None for all of them.
         wanted: (candidates,) accuracies whose label budgets are asked for.
 
@@ -102,7 +100,7 @@ def forecast(
     figures: tuple[Figure, ...] = ("knn",)
     expected = [_Expected(c.figures.get("knn")) for c in candidates]
     if calibrated:
-        rows = rows_of(others, candidates, n_classes=n_classes, label_budget=label_budget)
+        rows = rows_of(others, candidates, label_budget=label_budget)
         figures, expected = _regressed(rows, others, label_budget=label_budget, wanted=wanted)
     ranks = _ranks(candidates, [each.value for each in expected])
     sources = tuple(

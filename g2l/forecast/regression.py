@@ -6,7 +6,8 @@ other targets is the best single answer to it. So the two are regressed apart:
 
     logit(accuracy) = level(target, label budget) + standing(source, target) + rest
 
-The level is a ridge regression over (target, label budget) cells, on the cell's mean figures; the standing is
+The level is a ridge regression over (target, label budget) cells, of its distance from the cell's mean kNN
+accuracy on that and the budget, or of itself on the cell's mean divergences without labels; the standing is
 one over transfers, on the deviations of figures from the cell's mean and on an effect of each recipe, shrunk
 like a random effect: of a recipe that is new it is zero.
 """
@@ -25,18 +26,17 @@ Indices = NDArray[np.int64]
 
 LEVEL_RIDGE, STANDING_RIDGE, RECIPE_RIDGE = 1.0, 10.0, 4.0
 """Penalties on standardized slopes, and on the effects of recipes, in observations."""
-LEVEL_SETS: tuple[tuple[Figure, ...], ...] = (
-    ("knn",),
-    ("knn", "logme", "h_score"),
-    ("jensen_shannon", "frechet", "energy_distance"),
-)
+LEVEL: tuple[Figure, ...] = ("knn",)
+LEVEL_WITHOUT_LABELS: tuple[Figure, ...] = ("jensen_shannon", "frechet", "energy_distance")
+"""What the level is regressed from. Ten targets are too few to choose by, and the number of classes, of which
+kNN accuracy knows, misleads where a target has more than all others (docs/results/forecasts.md)."""
 STANDING_SETS: tuple[tuple[Figure, ...], ...] = (
     (),
     ("jensen_shannon", "frechet", "energy_distance", "knn", "logme", "leep", "nce", "h_score", "gbc"),
 )
-"""What a forecast chooses among; the first where they do equally well."""
+"""What the standing is chosen among; the first where they do equally well."""
 CHOICE_PARTS = 5
-"""Groups of targets, each left out once, by which the figures to regress from are chosen."""
+"""Groups of targets, each left out once, by which that is chosen."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Rows:
         target_of: (P,) numbers of the targets.
         cell_of: (R,) numbers of the cells, the candidates' last.
         figures: (R, F) on the scale that is regressed from; NaN unknown.
-        of_cell: (R, 2) log number of classes and log label budget.
+        log_budget: (R, 1) of the labels a class.
         size: (R, 1) log images the source was trained on.
         recipes: (R, G) the recipe's indicator; of recipes that no past transfer had, zeros.
         usable: figures that the candidates have: others do not count.
@@ -66,7 +66,7 @@ class Rows:
     target_of: Indices
     cell_of: Indices
     figures: Floats
-    of_cell: Floats
+    log_budget: Floats
     size: Floats
     recipes: Floats
     usable: frozenset[Figure]
@@ -81,12 +81,10 @@ def rows_of(
     past: Sequence[PastTransfer],
     asked: Sequence[Candidate],
     *,
-    n_classes: int | None,
     label_budget: int | None,
 ) -> Rows:
     """The rows; the candidates are of a target that no past transfer is on."""
     sources = [*(record.source for record in past), *asked]
-    classes = [*(record.n_classes for record in past), *([n_classes] * len(asked))]
     budgets = [*(record.label_budget for record in past), *([label_budget] * len(asked))]
     cells = [(record.target_id, record.label_budget) for record in past]
     numbers = {cell: number for number, cell in enumerate(dict.fromkeys(cells))}
@@ -96,10 +94,6 @@ def rows_of(
     for row, source in enumerate(sources):
         if source.kin in kin:
             recipes[row, kin[source.kin]] = 1.0
-    known = [(n or np.nan, log_budget(budget)) for n, budget in zip(classes, budgets, strict=True)]
-    of_cell = np.array(known, np.float64).reshape(-1, 2)
-    # A target without labels has an unknown number of classes; then those of others explain nothing, either.
-    of_cell[:, 0] = np.log(of_cell[:, 0]) if n_classes else np.nan
     return Rows(
         outcome=np.array([logit(record.accuracy) for record in past]),
         target_of=np.array([targets[record.target_id] for record in past], np.int64),
@@ -107,7 +101,7 @@ def rows_of(
         figures=np.array([[regressor(figure, s.figures) for figure in FIGURES] for s in sources]).reshape(
             -1, len(FIGURES)
         ),
-        of_cell=of_cell,
+        log_budget=np.array([[log_budget(budget)] for budget in budgets], np.float64).reshape(-1, 1),
         size=np.log([[s.source_size or np.nan] for s in sources]).reshape(-1, 1),
         recipes=recipes,
         usable=frozenset(f for f in FIGURES if any(s.figures.get(f) is not None for s in asked)),
@@ -120,29 +114,25 @@ def predicted(rows: Rows, choice: Choice, fit_on: Indices, at: Indices) -> Float
     adjusted = rows.outcome[fit_on] - recipe[fit_on]
     cells, first = np.unique(rows.cell_of[fit_on], return_index=True)
     level_y = _means(adjusted[:, None], np.searchsorted(cells, rows.cell_of[fit_on]))[first, 0]
-    x = _level_regressors(rows, choice)
-    level = _ridge(x[fit_on][first], level_y, x[at], LEVEL_RIDGE)
+    x, start = _level_regressors(rows, choice), _start(rows, choice, fit_on)
+    level = start[at] + _ridge(x[fit_on][first], level_y - start[fit_on][first], x[at], LEVEL_RIDGE)
     return np.asarray(level + standing[at] + recipe[at])
 
 
 def choose(rows: Rows, fit_on: Indices) -> Choice:
-    """The figures of least error on targets left out: first of the standing alone, then of the whole."""
-    levels, standings = (
-        list(dict.fromkeys(tuple(f for f in each if f in rows.usable) for each in sets))
-        for sets in (LEVEL_SETS, STANDING_SETS)
-    )
+    """The level by kNN if that is known, and what tells the standing best on targets left out."""
+    level = LEVEL if rows.usable.issuperset(LEVEL) else LEVEL_WITHOUT_LABELS
+    level = tuple(figure for figure in level if figure in rows.usable)
+    standings = list(dict.fromkeys(tuple(f for f in each if f in rows.usable) for each in STANDING_SETS))
     if len(np.unique(rows.target_of[fit_on])) < 2:
-        return Choice(levels[0], standings[0])
-    cells = rows.cell_of[fit_on]
+        return Choice(level, standings[0])
 
-    def off(choice: Choice, *, level: bool) -> float:
-        rest = rows.outcome[fit_on] - _left_out(rows, choice, fit_on)
-        wrong = np.abs(rest if level else rest - _means(rest[:, None], cells)[:, 0])
-        return float(_by_target(wrong, rows.target_of[fit_on]).mean())
+    def off(standing: tuple[Figure, ...]) -> float:
+        rest = rows.outcome[fit_on] - _left_out(rows, Choice(level, standing), fit_on)
+        apart = np.abs(rest - _means(rest[:, None], rows.cell_of[fit_on])[:, 0])
+        return float(_by_target(apart, rows.target_of[fit_on]).mean())
 
-    standing = min(standings, key=lambda each: off(Choice(levels[0], each), level=False))
-    level = min(levels, key=lambda each: off(Choice(each, standing), level=True)) if levels[1:] else levels[0]
-    return Choice(level, standing)
+    return Choice(level, min(standings, key=off))
 
 
 def _left_out(rows: Rows, choice: Choice, fit_on: Indices) -> Floats:
@@ -179,8 +169,17 @@ def _standing(rows: Rows, choice: Choice, fit_on: Indices) -> tuple[Floats, Floa
 
 def _level_regressors(rows: Rows, choice: Choice) -> Floats:
     return np.concatenate(
-        [_means(rows.figures[:, _columns(choice.level)], rows.cell_of), rows.of_cell], axis=1
+        [_means(rows.figures[:, _columns(choice.level)], rows.cell_of), rows.log_budget], axis=1
     )
+
+
+def _start(rows: Rows, choice: Choice, fit_on: Indices) -> Floats:
+    """(R,) where the level is looked for: at the cell's mean kNN accuracy, if that is among its figures."""
+    if "knn" not in choice.level:
+        return np.zeros(len(rows.cell_of))
+    knn = _means(rows.figures[:, _columns(("knn",))], rows.cell_of)[:, 0]
+    known = knn[fit_on][np.isfinite(knn[fit_on])]
+    return np.where(np.isfinite(knn), knn, known.mean() if len(known) else 0.0)
 
 
 def _columns(figures: Sequence[Figure]) -> list[int]:

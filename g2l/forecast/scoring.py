@@ -139,9 +139,7 @@ def _budgets(asked: Transfers, past: Transfers, transfers: Transfers) -> Iterabl
     for budget, accuracies in measured.items():
         known = [record.source for record in asked if record.source.source_id in accuracies]
         wanted = [float(np.mean(accuracies[source.source_id])) for source in known]
-        made = forecast(
-            known, past, target_id=target, n_classes=asked[0].n_classes, label_budget=at, wanted=wanted
-        )
+        made = forecast(known, past, target_id=target, label_budget=at, wanted=wanted)
         for each in made.sources:
             if (needed := each.needed) is not None:
                 low, high = (needed.largest * 2.0 if e is None else e for e in (needed.low, needed.high))

@@ -45,7 +45,6 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
         candidates,
         past_transfers(),
         target_id=target.artifact,
-        n_classes=len(target.classes) or None,
         label_budget=spec.label_budget,
         wanted=None if spec.target_accuracy is None else [spec.target_accuracy] * len(candidates),
     )
