@@ -76,10 +76,15 @@ def main() -> None:
     parser.add_argument("--embedder", type=Path, help="what scripts.export_efficientnet has written")
     parser.add_argument("--out", type=Path, default=Path("study"), help="folder for transfers and page")
     parser.add_argument("--seed", type=int, help="one seed for sources and transfers, not the file's")
+    parser.add_argument("--frozen", action="store_true", help="sources frozen, under a linear probe")
     args = parser.parse_args()
     request = tomllib.loads(args.file.read_text())
     if args.seed is not None:
         request |= {"pretraining_seeds": [args.seed], "seeds": [args.seed]}
+    if args.frozen:
+        size = request["transfer"].get("image_size")
+        recipes = [source for source in request["sources"] if source.keys() > {"name"}]  # not scratch
+        request |= {"transfer": {"method": "linear-probe", "image_size": size}, "sources": recipes}
     print(describe(), flush=True)
     with service(args.home) as running, Client(running.url) as client:
         take_in_what_is_missing(client, request, args.home, args.data, args.embedder)
