@@ -41,7 +41,7 @@ load: install  ## the API at rising rates, listeners, large downloads: about fiv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group load
 	$(BIN)/python -m benchmarks.load
 
-study: study/lite0.onnx  ## labels by geometry beside human labels and controls, SEED=0; hours, goes on after a cut
+study: study/lite0.onnx  ## labels by geometry beside human labels and controls, SEED=0; an hour, goes on after a cut
 	$(BIN)/python -m benchmarks.transfer_study benchmarks/studies/transfer.toml --seed $(SEED) --embedder $< \
 		--out study/seed-$(SEED)
 

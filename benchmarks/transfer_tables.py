@@ -35,17 +35,15 @@ def main() -> None:
     print(f"{len(runs)} transfers of {len({run.source for run in runs})} sources.\n")
     print(accuracies(runs, given.chosen_on))
     for baseline in given.against:
-        others = [run for run in reported if run.source != baseline]
-        if len(others) < len(reported):
-            print(f"\nPoints ahead of {baseline}, on the targets that only report:\n")
-            print(ahead(differences(reported, baseline)))
+        print(f"\nPoints ahead of {baseline}, on the targets that only report:\n")
+        print(ahead(differences(reported, baseline)))
     if given.plot:
         found = [row for row in differences(reported, given.against[0]) if row.target is None]
         given.plot.write_text(plot(found, f"points ahead of {given.against[0]}"))
 
 
 def accuracies(runs: Sequence[Run], chosen_on: Sequence[str]) -> str:
-    """Sources by targets, in %; the last two columns are means over all and over those that only report."""
+    """Sources by targets, in %; then means over all and over those that only report, and the transfers."""
     targets = in_order(run.target for run in runs)
     reporting = [name for name in targets if name not in chosen_on]
     each = {(mean.source, mean.target): mean.accuracy.value for mean in mean_accuracies(runs)}
@@ -54,11 +52,12 @@ def accuracies(runs: Sequence[Run], chosen_on: Sequence[str]) -> str:
             source,
             *(_percent(each.get((source, target))) for target in targets),
             *(_percent(_mean(each, source, names)) for names in (targets, reporting)),
+            str(sum(run.source == source for run in runs)),
         ]
         for source in in_order(run.source for run in runs)
     ]
     marked = [f"*{name}*" if name in chosen_on else name for name in targets]
-    return _table(["source", *marked, "mean of all", "of those that report"], rows)
+    return _table(["source", *marked, "mean of all", "of those that report", "transfers"], rows)
 
 
 def ahead(found: Sequence[Difference]) -> str:

@@ -34,7 +34,7 @@ def test_tables_join_the_files_of_several_runs(
         rows = [
             {
                 "source": source,
-                "target": f"ds_{seed}",  # another service, another id
+                "target": f"ds_{seed}_{target}",  # another service, another id
                 "target_name": target,
                 "accuracy": 0.5 + 0.1 * (source == "g2l") * (1 if target == "steel" else -1),
                 "seed": seed,
@@ -44,8 +44,6 @@ def test_tables_join_the_files_of_several_runs(
             for source in ("human", "g2l")
             for target in ("steel", "tiles", "moons")
         ]
-        for row in rows:
-            row["target"] = f"{row['target']}_{row['target_name']}"
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{seed}.parquet")
     files = [str(tmp_path / f"{seed}.parquet") for seed in (0, 1)]
     plot = tmp_path / "plot.svg"
@@ -54,7 +52,7 @@ def test_tables_join_the_files_of_several_runs(
     transfer_tables.main()
     printed = capsys.readouterr().out
     assert "12 transfers of 2 sources." in printed
-    assert "| g2l | 60.0 | 40.0 | 40.0 | 46.7 | 50.0 |" in printed
+    assert "| g2l | 60.0 | 40.0 | 40.0 | 46.7 | 50.0 | 6 |" in printed
     (points,) = re.findall(r"^\| g2l \| (\S+) \(.*\) \| 1 of 2 \| 4 \|$", printed, flags=re.MULTILINE)
     assert points == "+0.0"
     assert plot.read_text().startswith("<svg ")

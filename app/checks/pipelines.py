@@ -7,10 +7,9 @@ from app.checks.compatibility import channel_mismatch, require_images
 from app.checks.inputs import Inputs, is_id, load
 from app.checks.labelings import check_anchor_space, check_length
 from app.checks.models import check_human_head, check_smoothing, check_validation
-from app.checks.starts import check_size_of_transfer, check_start, with_start
+from app.checks.starts import check_size_of_transfer, check_start, network_of, with_start
 from app.checks.transfers import check_target
 from core.db.resources import Dataset
-from core.specs.models import DEFAULT_ARCHITECTURE
 from core.specs.pipelines import PipelineSpec
 
 IMAGES_AN_ANCHOR = 8  # of a pool too small for the default number of anchors
@@ -55,12 +54,9 @@ def check_pipeline(db: Session, spec: PipelineSpec) -> None:
             reason = channel_mismatch("The source model", pool.channels, target)
             if target.kind == "images" and reason is not None:
                 inputs.refuse("transfer/dataset_id", reason)
+            arch, size = network_of(inputs, dict(spec.model))
             check_size_of_transfer(
-                inputs,
-                "transfer/image_size",
-                spec.model.arch or DEFAULT_ARCHITECTURE,
-                trained_at=spec.model.image_size,
-                image_size=spec.transfer.image_size,
+                inputs, "transfer/image_size", arch, trained_at=size, image_size=spec.transfer.image_size
             )
     inputs.finish()
 

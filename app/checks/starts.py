@@ -1,6 +1,7 @@
 """Where a training starts: random weights of an architecture, or the body of a model that is there."""
 
-from typing import TypeVar, get_args
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args
 
 from sqlalchemy.orm import Session
 
@@ -24,15 +25,19 @@ SMALLEST_IMAGE: dict[str, int] = {
 
 def with_start(db: Session, options: Options) -> Options:
     """The options with the architecture and image size of the model to train on, unless others were asked."""
-    id_ = options.init_model_id
-    start = db.get(Model, id_) if id_ is not None and is_id(id_) else None
-    if start is None:
-        return options
-    known = start.arch if start.arch in get_args(Architecture) else None
-    of_start = {"arch": known, "image_size": start.image_size}
+    brought = of_start(db, options.init_model_id)
     return options.model_copy(
-        update={name: value for name, value in of_start.items() if name not in options.model_fields_set}
+        update={name: value for name, value in brought.items() if name not in options.model_fields_set}
     )
+
+
+def of_start(db: Session, init_model_id: str | None) -> dict[str, Any]:
+    """What a model to train on brings along; nothing if there is none."""
+    start = db.get(Model, init_model_id) if init_model_id is not None and is_id(init_model_id) else None
+    if start is None:
+        return {}
+    known = start.arch if start.arch in get_args(Architecture) else None
+    return {"arch": known, "image_size": start.image_size}
 
 
 def check_start(inputs: Inputs, prefix: str, options: TrainingOptions, *, dataset: Dataset) -> None:
@@ -66,6 +71,14 @@ def check_start(inputs: Inputs, prefix: str, options: TrainingOptions, *, datase
         )
     if dataset.kind == "images" and (reason := channel_mismatch(start.id, start.channels, dataset)):
         inputs.refuse(f"{prefix}init_model_id", reason)
+
+
+def network_of(inputs: Inputs, options: Mapping[str, Any]) -> tuple[str, int]:
+    """Architecture and image size of what is trained: those of the model that it starts from, if any."""
+    start = inputs.rows.get(str(options.get("init_model_id")))
+    if isinstance(start, Model):
+        return start.arch, start.image_size
+    return options.get("arch") or DEFAULT_ARCHITECTURE, options["image_size"]
 
 
 def check_size_of_transfer(

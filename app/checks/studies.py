@@ -11,7 +11,7 @@ from app.checks import labelings, models
 from app.checks.compatibility import channel_mismatch, transfer_mismatch
 from app.checks.inputs import Inputs, load
 from app.checks.pipelines import check_pipeline, with_anchors_for
-from app.checks.starts import check_size_of_transfer
+from app.checks.starts import check_size_of_transfer, network_of, of_start
 from app.checks.transfers import check_target
 from app.pointers import field_errors
 from core.db.resources import Dataset, Labeling
@@ -25,6 +25,7 @@ from core.specs.studies import LabelsRecipe, Options, StudySource, StudySpec
 from core.specs.study_requests import filled_model, labeling_request, method_of, pool_of
 
 ANY_EMBEDDER = "patch-kmeans"  # stands for a source that is not trained yet
+_OF_A_START = ("arch", "image_size")
 _PENDING_ANCHORS = "anc_pending"
 _OF_THE_RECIPE = frozenset({"anchor_set_id", "name"})
 Made = TypeVar("Made")
@@ -71,13 +72,19 @@ def _source(
     model = _tried(inputs, f"{where}/model", source.model or {}, lambda: filled_model(study, source))
     if inputs.mistakes:
         return source
+    given = source.model or {}
+    model = (
+        (model or {})
+        | of_start(db, given.get("init_model_id"))
+        | {k: given[k] for k in _OF_A_START if k in given}
+    )
     filled: Options = {"model": model}
     if source.labelings:
         filled["labelings"] = recipes
     for recipe in recipes if not source.labelings else ():
         filled |= {"anchors": recipe.anchors, "labeling": recipe.labeling}
-    if model and model.get("arch"):  # else it is that of the model to train on
-        _check_size(inputs, study, model["arch"], trained_at=model["image_size"])
+    arch, size = network_of(inputs, model)
+    _check_size(inputs, study, arch, trained_at=size)
     source = source.model_copy(update=filled)
     _check_jobs(db, inputs, source, where=where, pool=pool)
     return source
@@ -105,7 +112,7 @@ def _check_start(inputs: Inputs, sources: list[StudySource], *, where: str) -> N
     if model is not None and model.role == "embedder":
         inputs.refuse(f"{where}/init_model_id", f"{start.name!r} only embeds; name another source.")
         return
-    for name in ("arch", "image_size"):
+    for name in _OF_A_START:
         other = (start.model or {}).get(name) if model is None else getattr(model, name)
         if own.get(name) != other:
             inputs.refuse(

@@ -56,6 +56,7 @@ def ids(make: Maker) -> dict[str, str]:
         "large_mdl": make.model(arch="resnet-18", image_size=48),
         "vit": make.model(arch="vit-tiny"),
         "theirs": make.model(role="imported", arch="resnet", image_size=64),
+        "their_vit": make.model(role="imported", arch="vit", image_size=64),
         "onnx": make.model(role="embedder", arch="onnx"),
         "huge": make.model(role="imported", image_size=2048),
     }
@@ -309,6 +310,15 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "pipelines",
         {**POOL, "model": {"arch": "vit-tiny"}, "transfer": {"dataset_id": "$pool", "image_size": 64}},
+        ["#/transfer/image_size"],
+    ),
+    (
+        "pipelines",
+        {
+            **POOL,
+            "model": {"init_model_id": "$their_vit"},
+            "transfer": {"dataset_id": "$pool", "image_size": 32},
+        },
         ["#/transfer/image_size"],
     ),
     ("transfers", {**POOL, "layer_decay": 0, "batch_norms": "new"}, ["#/layer_decay", "#/batch_norms"]),

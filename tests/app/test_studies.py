@@ -134,7 +134,9 @@ def test_only_convolutions_take_larger_images_than_they_were_trained_on(api: Api
     larger = {"transfer": {"image_size": 64}}
     assert api.client.post("/v1/studies", json=body(make, *sources, **larger)).status_code == 202
     vit = {"name": "vit", **GEOMETRY, "model": {"arch": "vit-tiny"}}
-    for source in (make.model(arch="vit-tiny"), vit):
+    imported = make.model(role="imported", arch="vit", image_size=32)
+    on_theirs = {"name": "theirs", **GEOMETRY, "model": {"init_model_id": imported}}
+    for source in (make.model(arch="vit-tiny"), vit, on_theirs):
         assert api.pointers("/v1/studies", body(make, *sources, source, **larger)) == [
             "#/transfer/image_size"
         ]
