@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -12,6 +12,7 @@ import structlog
 from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from core import tracing
 from core.artifacts import Store
@@ -28,7 +29,7 @@ from workers.shipping import shipped
 
 if TYPE_CHECKING:
     from g2l.nn.records import EpochRecord
-    from g2l.nn.training import OnEpoch
+    from g2l.nn.view_training import SelfSupervisedRecord
 
 # What is done once for a dataset, by the job that first needs it, and is not the job's own work.
 DECODING, SIGNING = "decoding", "looking for twins"
@@ -74,6 +75,7 @@ class ActiveJob(Generic[SpecT]):
     seconds_before: float = 0.0  # that shards took which were made for it
     stages: ExitStack = field(default_factory=ExitStack, init=False)  # the trace of the present stage
     _reported: float = field(default=0.0, init=False)
+    _owed: list[dict[str, Any]] = field(default_factory=list, init=False)  # epochs not yet written as events
     _paces: dict[str, Pace] = field(default_factory=lambda: defaultdict(Pace), init=False)
 
     def enter(self, stage: str) -> None:
@@ -107,35 +109,32 @@ class ActiveJob(Generic[SpecT]):
         found = paces.get(stage or longest or "")
         return None if found is None or found.seconds == 0 else found.images / found.seconds
 
-    def metric(self, **data: float | int | str | None) -> None:
-        """Record a measurement as an event."""
-        _log.info("measured", **{name: _short(value) for name, value in data.items()})
-        tracing.event("measured", **data)
-        with _tolerant(), transaction() as session:
-            transitions.note(session, self.held, dict(data))
+    def on_epoch(self, record: "EpochRecord | SelfSupervisedRecord") -> None:
+        """Record an epoch's figures as an event while a network trains.
 
-    def epochs(self) -> "OnEpoch":
-        """What records each epoch's figures while a network trains, once however often the job is tried."""
-        last = None
-        with _tolerant(), transaction() as session:
-            last = session.scalar(
-                select(func.max(JobEvent.data["epoch"].as_integer())).where(
-                    JobEvent.job_id == self.held.job_id, JobEvent.type == "metric"
-                )
-            )
+        Each is recorded once and in order, however often the job is tried or its connection cut: what could
+        not be written goes with the next or with the job's success, and what a checkpoint tells anew is known
+        by its epoch.
+        """
+        figures = {name: value for name, value in asdict(record).items() if not isinstance(value, tuple)}
+        self._owed.append(figures)
+        with _tolerant():
+            with transaction() as session:
+                self.note_epochs(session)
+            self._owed.clear()
 
-        def on_epoch(record: "EpochRecord") -> None:
-            if record.epoch > (last or 0):
-                self.metric(
-                    epoch=record.epoch,
-                    loss=record.loss,
-                    train_accuracy=record.train_accuracy,
-                    accuracy=record.accuracy,
-                    held_out_loss=record.held_out_loss,
-                    images_per_second=record.images_per_second,
-                )
-
-        return on_epoch
+    def note_epochs(self, session: Session) -> None:
+        """Write the epochs that are not written yet."""
+        if not self._owed:
+            return
+        epoch = JobEvent.data["epoch"].as_integer()
+        of_job = (JobEvent.job_id == self.held.job_id, JobEvent.type == "metric")
+        last = session.scalar(select(func.max(epoch)).where(*of_job)) or 0
+        for figures in self._owed:
+            if figures["epoch"] > last:
+                _log.info("measured", **{name: _short(value) for name, value in figures.items()})
+                tracing.event("measured", **figures)
+                transitions.note(session, self.held, figures)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -178,7 +177,7 @@ def _short(value: float | str | None) -> float | str | None:
 
 @contextmanager
 def _tolerant() -> Iterator[None]:
-    """What is only for the eye may be lost while the database is away."""
+    """Go on without what is only for the eye, or is written later, while the database is away."""
     try:
         yield
     except SQLAlchemyError as error:

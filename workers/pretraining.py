@@ -54,7 +54,7 @@ def pretrained(
             groups=_groups(job, dataset, items),
             patience=spec.patience,
             on_progress=job.counting("training", "images"),
-            on_epoch=job.epochs(),
+            on_epoch=job.on_epoch,
             checkpoint=checkpoint,
             processes=job.settings.training_processes,
         )

@@ -99,6 +99,7 @@ def _run(job: ActiveJob[Any]) -> None:
 
 
 def _succeed(session: Session, job: ActiveJob[Any], product: Product) -> None:
+    job.note_epochs(session)
     transitions.succeed(session, job.held, product.reference)
     product.save(session)
     plans.advance(session, job.held.job_id)

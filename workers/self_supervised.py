@@ -14,7 +14,6 @@ from workers.products import Product
 
 if TYPE_CHECKING:
     from g2l.nn.self_supervised import SelfSupervised
-    from g2l.nn.view_training import SelfSupervisedRecord
 
 
 def run(job: ActiveJob[SelfSupervisedModelSpec]) -> Product:
@@ -63,9 +62,6 @@ def _train(
 
     spec = job.spec
 
-    def on_epoch(record: "SelfSupervisedRecord") -> None:
-        job.metric(**dataclasses.asdict(record))
-
     def train(checkpoint: Path) -> "SelfSupervised":
         return pretrain_self_supervised(
             images,
@@ -80,7 +76,7 @@ def _train(
             augmentation=spec.augmentation,
             processes=job.settings.training_processes,
             on_progress=job.counting("training", "images"),
-            on_epoch=on_epoch,
+            on_epoch=job.on_epoch,
             checkpoint=checkpoint,
         )
 

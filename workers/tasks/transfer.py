@@ -118,7 +118,7 @@ def _transfer(
             layer_decay=spec.layer_decay,
             batch_norms=spec.batch_norms,
             on_progress=job.counting("transferring", "images"),
-            on_epoch=job.epochs(),
+            on_epoch=job.on_epoch,
             checkpoint=checkpoint,
         )
 
