@@ -25,6 +25,7 @@ from g2l.client.sync.jobs import Job
 
 EMBEDDER = "lite0"
 MIXED_POOL = "mixed"  # the pool and the unlabelled training images of all targets
+FRACTALS = "fractals"  # images by formula, as many as the pool has and of as many classes
 ITS_INPUT = {"rescale_factor": 1.0, "image_mean": [127.0], "image_std": [128.0]}
 UNFINISHED = ("queued", "running")
 
@@ -60,7 +61,10 @@ def take_in_what_is_missing(
         raise SystemExit(f"--data names the folder of the image sets; not there: {', '.join(absent)}")
     take_in(client, *[path for path in sets if path.stem not in known])
     mixed = home / f"{MIXED_POOL}.zip"
-    if any(source.get("pool") == MIXED_POOL for source in asked["sources"]) and MIXED_POOL not in known:
+    pools = {source.get("pool") for source in asked["sources"]} - known
+    if FRACTALS in pools:
+        client.datasets.draw(FRACTALS, n_classes=200, n_items=24_000, image_size=64).wait()
+    if MIXED_POOL in pools:
         write_mixed_pool(sets, mixed)
         take_in(client, mixed)
     if embedder is not None and not list(client.models.list(name=EMBEDDER, limit=1)):

@@ -10,7 +10,7 @@ from pathlib import Path
 from g2l.studies import svg
 from g2l.studies.comparison import Difference, differences, mean_accuracies
 from g2l.studies.intervals import Interval
-from g2l.studies.runs import Run, in_order, read_runs
+from g2l.studies.runs import Run, in_order, label_budgets, read_runs
 
 STYLE = (
     "svg { background: #fff; font: 12px sans-serif; fill: #222; } "
@@ -28,18 +28,31 @@ def main() -> None:
     parser.add_argument(
         "--against", nargs="+", default=["human labels"], help="sources that the others are compared with"
     )
-    parser.add_argument("--plot", type=Path, help="an SVG of the points ahead of the first of them")
+    parser.add_argument(
+        "--plot", type=Path, help="an SVG of the points ahead of the first of them, with the fewest labels"
+    )
+    parser.add_argument(
+        "--knobs", type=Path, help="a folder for such plots, one a knob: sources called `KNOB: VALUE`"
+    )
     given = parser.parse_args()
     runs = [run for path in given.files for run in read_runs(path)]
-    reported = [run for run in runs if run.target not in given.chosen_on]
-    print(f"{len(runs)} transfers of {len({run.source for run in runs})} sources.\n")
-    print(accuracies(runs, given.chosen_on))
-    for baseline in given.against:
-        print(f"\nPoints ahead of {baseline}, on the targets that only report:\n")
-        print(ahead(differences(reported, baseline)))
+    print(f"{len(runs)} transfers of {len({run.source for run in runs})} sources.")
+    for budget in label_budgets(runs):
+        here = [run for run in runs if run.label_budget == budget]
+        print(f"\nWith {budget or 'all'} labelled images a class:\n\n{accuracies(here, given.chosen_on)}")
+        for baseline in given.against:
+            print(f"\nPoints ahead of {baseline}, on the targets that only report:\n")
+            print(ahead(_on_all(here, given.chosen_on, baseline)))
+    of_plots = [run for run in runs if run.label_budget == label_budgets(runs)[0]]
+    found = _on_all(of_plots, given.chosen_on, given.against[0])
+    title = f"points ahead of {given.against[0]}"
     if given.plot:
-        found = [row for row in differences(reported, given.against[0]) if row.target is None]
-        given.plot.write_text(plot(found, f"points ahead of {given.against[0]}"))
+        given.plot.write_text(plot(_best_first(found), title))
+    if given.knobs:
+        given.knobs.mkdir(parents=True, exist_ok=True)
+        for knob in in_order(row.source.split(": ")[0] for row in found if ": " in row.source):
+            rows = [row for row in found if row.source.startswith(f"{knob}: ")]
+            (given.knobs / f"{knob}.svg").write_text(plot(rows, title))
 
 
 def accuracies(runs: Sequence[Run], chosen_on: Sequence[str]) -> str:
@@ -62,22 +75,30 @@ def accuracies(runs: Sequence[Run], chosen_on: Sequence[str]) -> str:
 
 def ahead(found: Sequence[Difference]) -> str:
     """A row a source, best first: points, the targets it is ahead on, pairs."""
-    whole = sorted((row for row in found if row.target is None), key=lambda row: -row.difference.value)
     return _table(
         ["source", "points", "ahead on", "pairs"],
         [
             [row.source, _points(row.difference), f"{row.wins} of {row.n_targets}", str(row.n_pairs)]
-            for row in whole
+            for row in _best_first(found)
         ],
     )
 
 
 def plot(found: Sequence[Difference], title: str) -> str:
     """An SVG that stands alone."""
-    best_first = sorted(found, key=lambda row: -row.difference.value)
-    rows = [(row.source, *_in_points(row.difference)) for row in best_first]
+    rows = [(row.source, *_in_points(row.difference)) for row in found]
     start, rest = svg.intervals(rows, title=title, zero=True).split(">", 1)
     return f'{start} xmlns="http://www.w3.org/2000/svg"><style>{STYLE}</style>{rest}\n'
+
+
+def _on_all(runs: Sequence[Run], chosen_on: Sequence[str], baseline: str) -> list[Difference]:
+    """Over the targets that only report together."""
+    reported = [run for run in runs if run.target not in chosen_on]
+    return [row for row in differences(reported, baseline) if row.target is None]
+
+
+def _best_first(found: Sequence[Difference]) -> list[Difference]:
+    return sorted(found, key=lambda row: -row.difference.value)
 
 
 def _mean(each: dict[tuple[str, str | None], float], source: str, targets: Sequence[str]) -> float | None:

@@ -56,3 +56,38 @@ def test_tables_join_the_files_of_several_runs(
     (points,) = re.findall(r"^\| g2l \| (\S+) \(.*\) \| 1 of 2 \| 4 \|$", printed, flags=re.MULTILINE)
     assert points == "+0.0"
     assert plot.read_text().startswith("<svg ")
+
+
+def test_each_label_budget_has_its_tables_and_each_knob_its_plot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gains = {"base": 0.0, "K: 16": -0.1, "K: 128": 0.1, "metric: energy": 0.2}
+    rows = [
+        {
+            "source": source,
+            "target": target,
+            "target_name": target,
+            "accuracy": 0.5 + gain * (1 if budget == 5 else 2),
+            "seed": 0,
+            "pretraining_seed": 0,
+            "label_budget": budget,
+        }
+        for source, gain in gains.items()
+        for target in ("steel", "tiles")
+        for budget in (20, 5)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "knobs.parquet")
+    words = [str(tmp_path / "knobs.parquet"), "--against", "base", "--knobs", str(tmp_path / "knobs")]
+    monkeypatch.setattr("sys.argv", ["transfer_tables", *words])
+    transfer_tables.main()
+    few, many = capsys.readouterr().out.split("With 20 labelled images")
+    assert "With 5 labelled images a class" in few
+    assert "| K: 128 | 60.0 | 60.0 |" in few
+    assert "| K: 128 | 70.0 | 70.0 |" in many
+    assert re.search(r"\| metric: energy \| \+20\.0 ", few)
+    assert re.search(r"\| metric: energy \| \+40\.0 ", many)
+    plots = {path.stem: path.read_text() for path in (tmp_path / "knobs").iterdir()}
+    assert set(plots) == {"K", "metric"}
+    assert "K: 16" in plots["K"]
+    assert "K: 128" in plots["K"]
+    assert "energy" not in plots["K"]
