@@ -4,6 +4,7 @@ Run: python -m benchmarks.transfer_tables TRANSFERS.parquet… --chosen-on rsscn
 """
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def main() -> None:
     if given.knobs:
         given.knobs.mkdir(parents=True, exist_ok=True)
         for knob in in_order(row.source.split(": ")[0] for row in found if ": " in row.source):
-            rows = [row for row in found if row.source.startswith(f"{knob}: ")]
+            rows = sorted((row for row in found if row.source.startswith(f"{knob}: ")), key=_by_numbers)
             (given.knobs / f"{knob}.svg").write_text(plot(rows, title))
 
 
@@ -99,6 +100,11 @@ def _on_all(runs: Sequence[Run], chosen_on: Sequence[str], baseline: str) -> lis
 
 def _best_first(found: Sequence[Difference]) -> list[Difference]:
     return sorted(found, key=lambda row: -row.difference.value)
+
+
+def _by_numbers(row: Difference) -> list[str]:
+    """K: 32 before K: 128."""
+    return [part.zfill(9) if part.isdigit() else part for part in re.split(r"(\d+)", row.source)]
 
 
 def _mean(each: dict[tuple[str, str | None], float], source: str, targets: Sequence[str]) -> float | None:

@@ -113,7 +113,8 @@ def load(db: Session, spec: BaseModel) -> Inputs:
         kinds = " or ".join(NAMES[prefix] for prefix in wanted)
         if id_.partition("_")[0] not in wanted:
             ids = " or ".join(f"{prefix}_…" for prefix in wanted)
-            inputs.refuse(where, f"Give the id of a {kinds}, {ids}; got {ascii(id_)[:80]}.")
+            article = "an" if kinds[0] in "aeiou" else "a"
+            inputs.refuse(where, f"Give the id of {article} {kinds}, {ids}; got {ascii(id_)[:80]}.")
         elif id_ not in inputs.rows:
             inputs.refuse(where, f"There is no {kinds} {ascii(id_)[:80]}.")
     inputs.finish()

@@ -126,11 +126,15 @@ def _source(client: "Client", source: Any) -> Any:
     for part in ("anchors", "labeling", "model"):
         if isinstance(found.get(part), dict) and "embedder" in found[part]:
             found[part] = {**found[part], "embedder": _embedder(client, found[part]["embedder"])}
+    if isinstance(found.get("labelings"), list):
+        found["labelings"] = [_source(client, labels) for labels in found["labelings"]]
     return found
 
 
 def _embedder(client: "Client", word: Any) -> Any:
-    """The id of an embedder that stands there as a model's name; a built-in's name stays."""
+    """The ids of embedders that stand there as models' names; a built-in's name stays."""
+    if isinstance(word, list):
+        return [_embedder(client, each) for each in word]
     if not isinstance(word, str) or word.startswith((*EMBEDDER_IDS, "source:")):
         return word
     newest = next(iter(client.models.list(name=word, limit=1)), None)

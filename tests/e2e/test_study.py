@@ -113,3 +113,28 @@ def test_a_study_goes_on_past_what_fails_and_does_nothing_twice(
                 client.jobs.wait(id_)
         study = job.retry().wait().resource()
         assert (study.complete, study.n_transfers, study.baseline) == (True, 2, "scratch")
+
+
+@pytest.mark.e2e
+def test_a_source_of_several_labelings_names_its_embedders(
+    service: RunningService, tmp_path: Path, command: Callable[..., str]
+) -> None:
+    with Client(service.url) as client:
+        asked = request(client, tmp_path)
+        name = f"seen-{uuid4()}"
+        model = client.models.train(
+            dataset_id=asked["pool"], objective="human-labels", name=name, epochs=1, image_size=16
+        ).wait()
+        labelings = [
+            {"anchors": {"embedder": name, "discover": {"k": 3}}},
+            {"labeling": {"method": "k-means", "embedder": ["patch-kmeans", name], "n_classes": 3}},
+        ]
+        body = asked | {"sources": [{"name": "two heads", "labelings": labelings}]}
+        (tmp_path / "study.json").write_text(json.dumps(body))
+        command("submit", str(tmp_path / "study.json"), "--no-wait")
+        job = next(iter(client.jobs.list(kind="study", limit=1)))
+        (source,) = job.spec["sources"]
+        by_anchors, by_clusters = source["labelings"]
+        assert by_anchors["anchors"]["embedder"] == model.resource().id
+        assert by_clusters["labeling"]["embedder"] == ["patch-kmeans", model.resource().id]
+        job.cancel()
