@@ -1,8 +1,8 @@
 """How good forecasts are: each target left out in turn, and told from the transfers on the others."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import weightedtau
@@ -60,20 +60,26 @@ def score_forecasts(transfers: Transfers) -> list[Score]:
     """
     if len({record.target_id for record in transfers}) < 2:
         raise ValueError("a target is told from others: transfers on two targets or more are needed")
-    return [score(method, transfers) for method in methods(transfers)]
+    repeats = score_repeats(transfers)
+    found = [score(method, transfers) for method in methods(transfers)]
+    return found if repeats.error is None else [*found, repeats]
 
 
 def score(method: Method, transfers: Transfers) -> Score:
     """One method. Errors and ranks are of the mean over a recipe's seeds; coverage is of single transfers."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for asked in _cells(transfers):
-        past = [record for record in transfers if record.target_id != asked[0].target_id]
-        of_target = found.setdefault(asked[0].target_id, {})
-        for name, values in _of_cell(asked, method.say(past, asked)).items():
-            of_target.setdefault(name, []).extend(values)
-    names = ("error", "coverage", "tau", "regret")
-    means = {name: _over_targets([each[name] for each in found.values() if each.get(name)]) for name in names}
-    return Score(method.name, method.kind, **means)
+
+    def told() -> Iterator[tuple[Transfers, Said]]:
+        for asked in _cells(transfers):
+            past = [record for record in transfers if record.target_id != asked[0].target_id]
+            yield asked, method.say(past, asked)
+
+    return _scored(method.name, method.kind, told())
+
+
+def score_repeats(transfers: Transfers) -> Score:
+    """What it would tell to train each recipe once instead: one run of each, of the mean of its others."""
+    told = (each for asked in _cells(transfers) for each in _repeats(asked))
+    return _scored("one run of each source", "oracle", told)
 
 
 def score_budgets(transfers: Transfers) -> BudgetScore | None:
@@ -92,6 +98,18 @@ def score_budgets(transfers: Transfers) -> BudgetScore | None:
                 held.setdefault(asked[0].target_id, []).append(inside)
     error, coverage = _over_targets(list(errors.values())), _over_targets(list(held.values()))
     return None if error is None or coverage is None else BudgetScore(error, coverage)
+
+
+def _scored(name: str, kind: Kind, told: Iterable[tuple[Transfers, Said]]) -> Score:
+    """Of transfers of one target and budget at a time, and what was said of them."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for asked, said in told:
+        of_target = found.setdefault(asked[0].target_id, {})
+        for figure, values in _of_cell(asked, said).items():
+            of_target.setdefault(figure, []).extend(values)
+    figures = ("error", "coverage", "tau", "regret")
+    means = {each: _over_targets([of[each] for of in found.values() if of.get(each)]) for each in figures}
+    return Score(name, kind, **means)
 
 
 def _cells(transfers: Transfers) -> list[list[PastTransfer]]:
@@ -118,6 +136,21 @@ def _of_cell(asked: Transfers, said: Said) -> dict[str, list[float]]:
         found["tau"] = [0.0 if math.isnan(tau) else tau]  # all alike: no ranking
         found["regret"] = [float(outcome.max() - outcome[scores == scores.max()].mean())]
     return found
+
+
+def _repeats(asked: Transfers) -> Iterator[tuple[Transfers, Said]]:
+    """The first run of each recipe that has several, said of the others' mean; then the second, and so on."""
+    runs_of: dict[str, list[PastTransfer]] = {}
+    for record in asked:
+        runs_of.setdefault(record.source.kin, []).append(record)
+    several = [runs for runs in runs_of.values() if len(runs) > 1]
+    for number in range(min(map(len, several), default=0)):
+        known = np.array([runs[number].accuracy for runs in several])
+        nothing = np.full(len(several), np.nan)
+        others = [runs[:number] + runs[number + 1 :] for runs in several]
+        means = [float(np.mean([record.accuracy for record in runs])) for runs in others]
+        rest = [replace(runs[0], accuracy=mean) for runs, mean in zip(others, means, strict=True)]
+        yield rest, Said(known, nothing, nothing, known)
 
 
 def _by_kin(asked: Transfers, values: Floats) -> Floats:

@@ -141,7 +141,8 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
         the base model with its test scores.
 
     Raises:
-        TransferError: labels and images do not fit each other, or a class has no training image.
+        TransferError: labels and images do not fit each other, a class has no training image, or the source
+            does not take images of `image_size`.
         NotImagesError, ChannelMismatchError, UnknownArchitectureError, ArchitectureTooDeepError,
         NoHeadError: see there.
         TrainingDivergedError: the loss is not finite; a rate that diverges while choosing only loses.
@@ -257,6 +258,7 @@ def _start(
         preprocessing, source = loaded.preprocessing, loaded.model
         if image_size is not None:
             preprocessing = replace(preprocessing, size=(image_size, image_size))
+            _require_taken(source, preprocessing)
     return Start(
         images,
         labels,
@@ -266,6 +268,17 @@ def _start(
         groups,
         re_estimates,
     )
+
+
+def _require_taken(model: PreTrainedModel, preprocessing: Preprocessing) -> None:
+    """A network whose weights know places, as a ViT's do, takes the size that it was trained at alone."""
+    blank = torch.zeros(1, preprocessing.channels, *preprocessing.size)
+    try:
+        with torch.inference_mode():
+            before_head(model.eval(), blank)
+    except ValueError as error:
+        taken = "the network only takes images of the size that it was trained at; leave image_size out"
+        raise TransferError(taken, field="image_size") from error
 
 
 def _probe(

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.simulated_transfers import World, simulated
 from g2l.forecast.baselines import Method, Said, Transfers, methods
 from g2l.forecast.records import PastTransfer
-from g2l.forecast.scoring import SCORED_TARGETS, score, score_budgets, score_forecasts
+from g2l.forecast.scoring import SCORED_TARGETS, score, score_budgets, score_forecasts, score_repeats
 from g2l.studies.intervals import Interval
 
 approx = pytest.approx
@@ -78,6 +78,30 @@ def test_a_constant_does_not_rank() -> None:
     assert "kl alone" not in found  # that these transfers do not have
     assert value(found["forecast"].error) < value(found["knn alone"].error)
     assert value(found["forecast"].tau) > value(found["knn alone"].tau)
+
+
+def test_one_run_of_each_source_tells_as_much_as_runs_are_alike() -> None:
+    def run(target: str, kin: str, accuracy: float) -> PastTransfer:
+        source = dataclasses.replace(TABLE[0].source, recipe=kin)
+        return dataclasses.replace(TABLE[0], target_id=target, source=source, accuracy=accuracy)
+
+    alike = [
+        run(t, kin, a) for t in ("x", "y") for kin, a in (("a", 0.5), ("b", 0.6), ("c", 0.8)) for _ in "12"
+    ]
+    found = score_repeats(alike)
+    assert found.coverage is None
+    assert [value(found.error), value(found.regret)] == approx([0, 0])
+    assert value(found.tau) == approx(1)
+    turned = [
+        run(t, kin, a) for t in ("x", "y") for kin, a in (("a", 0.5), ("a", 0.8), ("b", 0.8), ("b", 0.5))
+    ]
+    found = score_repeats(turned)
+    assert [value(found.error), value(found.regret)] == approx([0.3, 0.3])
+    assert value(found.tau) == approx(-1)
+    assert [s.method for s in score_forecasts([*alike, run("x", "d", 0.1)])][-1] == "one run of each source"
+    once = list({(record.target_id, record.source.kin): record for record in alike}.values())
+    assert score_repeats(once).error is None
+    assert "one run of each source" not in [each.method for each in score_forecasts(once)]
 
 
 def test_with_few_targets_the_forecast_is_the_knn_accuracy_and_has_no_interval() -> None:

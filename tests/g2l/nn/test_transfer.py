@@ -7,10 +7,12 @@ from safetensors.torch import load_file
 
 from g2l import passes
 from g2l.nn.fine_tune import with_enough_steps
-from g2l.nn.models import save_model
+from g2l.nn.images import fit_preprocessing
+from g2l.nn.models import save_model, save_network
 from g2l.nn.pretrain import pretrain
 from g2l.nn.recipes import Recipe
 from g2l.nn.transfer import TransferError, TransferResult, transfer
+from g2l.nn.zoo import build
 from g2l.passes import LEARNING_RATES
 from tests.g2l.nn.samples import Labelled, noise, save_random_model
 
@@ -97,6 +99,15 @@ def test_a_source_takes_larger_images_than_it_was_trained_on(
     assert result.evaluation.accuracy.low > 0.2
     maps = result.model.resnet(result.preprocessing.tensor(digits.images[:1])).last_hidden_state
     assert maps.shape[-2:] == (2, 2)  # of the digits' own 8 pixels it is (1, 1)
+
+
+def test_a_source_that_knows_places_takes_no_other_size(digits: Labelled, tmp_path: Path) -> None:
+    network = build("vit-tiny", n_outputs=2, channels=digits.images.shape[3], image_size=16)
+    save_network(tmp_path / "vit", network, fit_preprocessing(digits.images, image_size=16))
+    run(digits, init=tmp_path / "vit", method="linear-probe", image_size=16)
+    with pytest.raises(TransferError, match="leave image_size out") as refused:
+        run(digits, init=tmp_path / "vit", image_size=32)
+    assert refused.value.field == "image_size"
 
 
 def test_layer_decay_leaves_early_layers_nearer_to_the_source(digits: Labelled, source: Path) -> None:
