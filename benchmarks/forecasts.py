@@ -1,17 +1,20 @@
 """Forecasts scored on targets left out, beside what people use.
 
 Run: OMP_NUM_THREADS=1 python -m benchmarks.forecasts TRANSFERS.parquet…
+     OMP_NUM_THREADS=1 python -m benchmarks.forecasts TRANSFERS.parquet… --enter yours:say
      OMP_NUM_THREADS=1 python -m benchmarks.forecasts --simulated 12
 """
 
 import argparse
+import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.machine import describe
 from benchmarks.simulated_transfers import World, simulated
+from g2l.forecast.baselines import Method
 from g2l.forecast.records import PastTransfer
-from g2l.forecast.scoring import SCORED_TARGETS, Score, score_budgets, score_forecasts
+from g2l.forecast.scoring import SCORED_TARGETS, Score, score, score_budgets, score_forecasts
 from g2l.forecast.table import read_transfers
 from g2l.studies.intervals import Interval
 
@@ -22,6 +25,14 @@ def main() -> None:
     parser.add_argument("--simulated", type=int, metavar="TARGETS", help="simulated transfers instead")
     parser.add_argument("--budgets", type=int, nargs="+", default=[10], help="of the simulated transfers")
     parser.add_argument("--seed", type=int, default=0, help="of the simulated transfers")
+    parser.add_argument(
+        "--enter",
+        type=_method,
+        action="append",
+        default=[],
+        metavar="MODULE:FUNCTION",
+        help="a method of your own: past transfers and those asked for in, g2l.forecast.baselines.Said out",
+    )
     given = parser.parse_args()
     if bool(given.tables) == bool(given.simulated):
         parser.error("give tables of transfers, or --simulated")
@@ -30,10 +41,10 @@ def main() -> None:
         world = World(targets=given.simulated, budgets=given.budgets)
         transfers = simulated(world, seed=given.seed)
     print(f"{describe()}\n")
-    report(transfers)
+    report(transfers, given.enter)
 
 
-def report(transfers: Sequence[PastTransfer]) -> None:
+def report(transfers: Sequence[PastTransfer], entered: Sequence[Method] = ()) -> None:
     """Print the tables, and what cannot be said."""
     n_targets = len({record.target_id for record in transfers})
     recipes = {record.source.kin for record in transfers}
@@ -48,15 +59,16 @@ def report(transfers: Sequence[PastTransfer]) -> None:
         )
     print("| method | error, points | in 90 % interval | weighted Kendall tau | regret, points |")
     print("|---|---|---|---|---|")
-    for score in sorted(score_forecasts(transfers), key=_order):
-        known = "" if score.kind in ("forecast", "baseline") else f" ({score.kind})"
+    scores = [*(score(method, transfers) for method in entered), *score_forecasts(transfers)]
+    for each in sorted(scores, key=_order):
+        known = "" if each.kind in ("forecast", "baseline") else f" ({each.kind})"
         figures = (
-            _shown(score.error, 100, 2),
-            _shown(score.coverage, 100, 0),
-            _shown(score.tau, 1, 2),
-            _shown(score.regret, 100, 2),
+            _shown(each.error, 100, 2),
+            _shown(each.coverage, 100, 0),
+            _shown(each.tau, 1, 2),
+            _shown(each.regret, 100, 2),
         )
-        print(f"| {score.method}{known} | {' | '.join(figures)} |")
+        print(f"| {each.method}{known} | {' | '.join(figures)} |")
     budgets = score_budgets(transfers)
     print()
     if budgets is None:
@@ -70,8 +82,15 @@ def report(transfers: Sequence[PastTransfer]) -> None:
         )
 
 
-def _order(score: Score) -> int:
-    return ["forecast", "baseline", "without labels", "oracle"].index(score.kind)
+def _method(word: str) -> Method:
+    try:
+        return Method(word, "forecast", pkgutil.resolve_name(word))
+    except (ImportError, AttributeError) as error:
+        raise argparse.ArgumentTypeError(f"{word} is not there: {error}") from None
+
+
+def _order(found: Score) -> int:
+    return ["forecast", "baseline", "without labels", "oracle"].index(found.kind)
 
 
 def _shown(interval: Interval | None, factor: float, digits: int) -> str:
