@@ -24,14 +24,16 @@ from g2l.forecast.records import Candidate, PastTransfer, log_budget
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-LEVEL_RIDGE, STANDING_RIDGE, RECIPE_RIDGE = 1.0, 10.0, 4.0
-"""Penalties on standardized slopes, and on the effects of recipes, in observations."""
+LEVEL_RIDGE, STANDING_RIDGE = 1.0, 10.0
+"""Penalties on standardized slopes, in observations."""
+RECIPE_RIDGES = (0.5, 1000.0)
+"""Bounds of the penalty on the effects of recipes, which follows from the transfers."""
 LEVEL: tuple[Figure, ...] = ("knn",)
 LEVEL_WITHOUT_LABELS: tuple[Figure, ...] = ("jensen_shannon", "frechet", "energy_distance")
 """What the level is regressed from. Ten targets are too few to choose by, and the number of classes, of which
 kNN accuracy knows, misleads where a target has more than all others (docs/results/forecasts.md)."""
 STANDING_SETS: tuple[tuple[Figure, ...], ...] = (
-    (),
+    ("knn",),
     ("jensen_shannon", "frechet", "energy_distance", "knn", "logme", "leep", "nce", "h_score", "gbc"),
 )
 """What the standing is chosen among; the first where they do equally well."""
@@ -162,9 +164,32 @@ def _standing(rows: Rows, choice: Choice, fit_on: Indices) -> tuple[Floats, Floa
     y = y - _means(y[:, None], rows.cell_of[fit_on])[:, 0]
     design = np.concatenate([deviations[fit_on], apart], axis=1)
     n = deviations.shape[1]
-    penalty = np.repeat([STANDING_RIDGE, RECIPE_RIDGE], [n, apart.shape[1]])
+    recipe_ridge = _recipe_ridge(y, rows.recipes[fit_on].argmax(1), rows.target_of[fit_on])
+    penalty = np.repeat([STANDING_RIDGE, recipe_ridge], [n, apart.shape[1]])
     weights = np.linalg.solve(design.T @ design + np.diag(penalty), design.T @ y)
     return np.asarray(deviations @ weights[:n]), np.asarray(rows.recipes @ weights[n:])
+
+
+def _recipe_ridge(y: Floats, recipe_of: Indices, target_of: Indices) -> float:
+    """The penalty, in transfers, that shrinks effects of recipes as random effects are.
+
+    It is the variance of what recipes do on one target alone over that of what they keep from target to
+    target, both from the unbalanced one-way analysis of variance of the means on each target (Henderson's
+    first method, Biometrics 9, 1953). A recipe's runs on one target count as one: they are alike.
+    """
+    pairs, pair_of = np.unique(np.stack([recipe_of, target_of]), axis=1, return_inverse=True)
+    runs = np.bincount(pair_of.ravel())
+    means = np.bincount(pair_of.ravel(), y) / runs
+    _, group_of, targets = np.unique(pairs[0], return_inverse=True, return_counts=True)
+    own = np.bincount(group_of, means) / targets
+    weakest, strongest = RECIPE_RIDGES
+    if len(targets) < 2 or len(means) == len(targets):
+        return strongest
+    within = float(((means - own[group_of]) ** 2).sum()) / (len(means) - len(targets))
+    between = float((targets * (own - means.mean()) ** 2).sum()) - (len(targets) - 1) * within
+    kept = between / (len(means) - float((targets**2).sum()) / len(means))
+    each = float(runs.mean())
+    return strongest if kept * strongest <= each * within else max(weakest, each * within / kept)
 
 
 def _level_regressors(rows: Rows, choice: Choice) -> Floats:

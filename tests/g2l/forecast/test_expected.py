@@ -164,6 +164,25 @@ def test_a_recipes_record_on_other_targets_ranks_it() -> None:
     assert values[2] - values[0] > 0.15  # 0.29 where nothing is shrunk
 
 
+@pytest.mark.parametrize(("ahead_on", "least", "most"), [(12, 0.8, 1.0), (7, 0.0, 0.35)])
+def test_a_record_counts_for_as_much_as_it_holds_from_target_to_target(
+    ahead_on: int, least: float, most: float
+) -> None:
+    """Ten runs on a target are alike, and say no more than one of what comes on another."""
+    past = [
+        PastTransfer(
+            f"t{t}", Candidate(f"{name}-{t}-{run}", 1000, {"knn": 0.5}, name), 10, 10, accuracy(0, merit)
+        )
+        for t in range(12)
+        for name, merit in (("first", 0.3 if t < ahead_on else -0.3), ("second", 0.0))
+        for run in range(10)
+    ]
+    asked = [Candidate(f"{name}-new", 1000, {"knn": 0.5}, name) for name in ("first", "second")]
+    first, second = (float(np.log(s.value / (1 - s.value))) for s in ask(asked, past).sources if s.value)
+    mean = 0.3 * (2 * ahead_on - 12) / 12
+    assert least <= (first - second) / mean <= most
+
+
 def accuracy(target: int, merit: float) -> float:
     return float(1 / (1 + np.exp(-(merit + 0.1 * (target - 5)))))
 
