@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Figure = Literal[
     "knn",
+    "ridge",
     "logme",
     "leep",
     "nce",
@@ -38,7 +39,7 @@ def regressor(figure: Figure, figures: Figures) -> float:
     value = figures.get(figure)
     if value is None:
         return math.nan
-    if figure == "knn":
+    if figure in ("knn", "ridge"):
         return logit(value)
     return math.log1p(value) if figure in _SKEWED else value
 

@@ -108,6 +108,7 @@ class ScoresOut(BaseModel):
     """Transferability scores of a source on a target's labels; larger is better (docs/scores.md)."""
 
     knn: float | None
+    ridge: float | None = None  # transfers from before it have none
     logme: float | None
     leep: float | None
     nce: float | None

@@ -177,6 +177,7 @@ class Scores(Answer):
     """Transferability scores of a source on a target's labels; larger is better (docs/scores.md)."""
 
     knn: float | None
+    ridge: float | None
     logme: float | None
     leep: float | None
     nce: float | None

@@ -10,13 +10,14 @@ from g2l.studies.runs import read_rows
 def read_transfers(path: str | Path) -> list[PastTransfer]:
     """Transfers from scratch and linear probes left out; raises and names targets as `read_rows` does.
 
-    A row's `source` names its recipe, so equal names in several files are taken for equal recipes.
+    A row's `source` names its recipe, so equal names in several files are taken for equal recipes. Files from
+    before a figure was measured lack its column.
     """
     return [
         PastTransfer(
             target_id=row["target"],
             source=Candidate(
-                row["model_id"], row["source_size"], {name: row[name] for name in FIGURES}, row["source"]
+                row["model_id"], row["source_size"], {name: row.get(name) for name in FIGURES}, row["source"]
             ),
             n_classes=row["n_classes"],
             label_budget=row["label_budget"],

@@ -12,6 +12,7 @@ from g2l.transferability.h_score import h_score
 from g2l.transferability.inputs import Ids, SingleImageClassError
 from g2l.transferability.knn import knn_accuracy
 from g2l.transferability.logme import logme
+from g2l.transferability.ridge import ridge_accuracy
 from g2l.transferability.source_labels import leep, nce
 
 SCORED_IMAGES = 1000
@@ -25,6 +26,7 @@ class Scores:
     Attributes:
         knn: cross-validated accuracy of the nearest neighbours, 0 to 1; None where a class has one image, or
             all responses are one point.
+        ridge: leave-one-out accuracy of a linear classifier, 0 to 1; None where every class has one image.
         logme: in nats an image.
         leep: in nats, at most 0; None for a source without a classifier.
         nce: in nats, at most 0; None likewise.
@@ -33,6 +35,7 @@ class Scores:
     """
 
     knn: float | None
+    ridge: float | None
     logme: float
     leep: float | None
     nce: float | None
@@ -77,6 +80,7 @@ def transferability_scores(
     softmaxes = source_probabilities(picked) if source_probabilities is not None else ()
     return Scores(
         knn=knn,
+        ridge=_or_none(lambda: ridge_accuracy(x, y)),
         logme=logme(x, y),
         leep=leep(np.concatenate(softmaxes, axis=1) / len(softmaxes), y) if softmaxes else None,
         nce=nce(np.stack([p.argmax(1) for p in softmaxes], axis=1), y) if softmaxes else None,

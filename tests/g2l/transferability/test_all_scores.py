@@ -11,6 +11,7 @@ from g2l.transferability.gbc import gbc
 from g2l.transferability.h_score import h_score
 from g2l.transferability.knn import knn_accuracy
 from g2l.transferability.logme import logme
+from g2l.transferability.ridge import ridge_accuracy
 from g2l.transferability.scores import Scores, scored_images, transferability_scores
 from g2l.transferability.source_labels import leep, nce
 from tests.g2l.transferability.reference import Floats, Ids
@@ -28,6 +29,7 @@ def test_it_is_every_score() -> None:
     first, second = softmaxes(np.arange(60))
     assert scores == Scores(
         knn=knn_accuracy(x, y),
+        ridge=ridge_accuracy(x, y),
         logme=logme(x, y),
         leep=leep(np.concatenate([first, second], axis=1) / 2, y),
         nce=nce(np.stack([first.argmax(1), second.argmax(1)], axis=1), y),
@@ -49,7 +51,8 @@ def test_single_images_and_blind_sources_leave_a_score_out() -> None:
     one = transferability_scores(x, y)
     assert one.knn is None
     assert one.gbc is not None
-    assert transferability_scores(x[:4], np.arange(4)).gbc is None
+    four = transferability_scores(x[:4], np.arange(4))
+    assert (four.gbc, four.ridge) == (None, None)
     assert transferability_scores(np.ones_like(x), np.arange(30) % 3).knn is None
 
 
