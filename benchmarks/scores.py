@@ -15,6 +15,7 @@ from g2l.transferability.gbc import gbc
 from g2l.transferability.h_score import h_score
 from g2l.transferability.knn import knn_accuracy
 from g2l.transferability.logme import logme
+from g2l.transferability.ridge import ridge_accuracy
 from g2l.transferability.scores import transferability_scores
 from g2l.transferability.source_labels import leep, nce
 from tests.g2l.transferability import published, reference
@@ -61,13 +62,14 @@ def main() -> None:
             ("logme", partial(logme, x, y), partial(reference.logme, x, y)),
             ("h_score", partial(h_score, x, y), partial(reference.h_score, x, y)),
             ("gbc", partial(gbc, x, y), partial(reference.gbc, x, y)),
+            ("ridge", partial(ridge_accuracy, x, y), partial(reference.ridge, x, y)),
             ("leep", partial(leep, p, y), partial(reference.leep, p, y)),
             ("nce", partial(nce, z, y), partial(reference.nce, z, y)),
         ):
             (fast, value), (slow, exact) = seconds(ours), seconds(dense)
             difference = abs(value - exact) / max(abs(exact), 1e-12)
             print(f"| {name} | {n} x {dims} | {1e3 * fast:.1f} | {1e3 * slow:.0f} | {difference:.0e} |")
-    print(f"\n| D, {LARGE} images | kNN, s | all six, s | divergences, s |\n|---|---|---|---|")
+    print(f"\n| D, {LARGE} images | kNN, s | all scores, s | divergences, s |\n|---|---|---|---|")
     for dims in (256, 512, 2048):
         x, y = target(LARGE, dims)
         p, _ = source(LARGE)

@@ -114,3 +114,19 @@ def _coefficient(mean_a: Floats, cov_a: Floats, mean_b: Floats, cov_b: Floats) -
     dets = [np.linalg.slogdet(matrix)[1] for matrix in (middle, cov_a, cov_b)]
     distance = gap @ np.linalg.solve(middle, gap) / 8 + (dets[0] - (dets[1] + dets[2]) / 2) / 2
     return math.exp(-distance)
+
+
+def ridge(x: Floats, y: Ids) -> float:
+    """Each image by a dense fit on all others, the penalty by the residuals of all."""
+    z = x - x.mean(0)
+    z = np.column_stack([z / np.sqrt((z**2).sum(1).mean()), np.ones(len(x))])
+    wanted = np.eye(y.max() + 1)[y]
+    found = []
+    for strength in (1e-4, 1e-3, 1e-2, 1e-1, 1.0):
+        said = np.empty_like(wanted)
+        for i in range(len(x)):
+            rest = np.delete(np.arange(len(x)), i)
+            gram = z[rest].T @ z[rest] + strength * len(x) * np.eye(z.shape[1])
+            said[i] = z[i] @ np.linalg.solve(gram, z[rest].T @ wanted[rest])
+        found.append((float(((said - wanted) ** 2).sum()), float((said.argmax(1) == y).mean())))
+    return min(found)[1]
