@@ -275,7 +275,7 @@ def _require_taken(model: PreTrainedModel, preprocessing: Preprocessing) -> None
     blank = torch.zeros(1, preprocessing.channels, *preprocessing.size)
     try:
         with torch.inference_mode():
-            before_head(model.eval(), blank)
+            model.eval()(pixel_values=blank)
     except ValueError as error:
         taken = "the network only takes images of the size that it was trained at; leave image_size out"
         raise TransferError(taken, field="image_size") from error

@@ -101,6 +101,13 @@ def test_a_source_takes_larger_images_than_it_was_trained_on(
     assert maps.shape[-2:] == (2, 2)  # of the digits' own 8 pixels it is (1, 1)
 
 
+def test_a_body_without_classifier_takes_larger_images_too(digits: Labelled, tmp_path: Path) -> None:
+    network = build("resnet-tiny", n_outputs=2, channels=digits.images.shape[3], image_size=8).base_model
+    save_network(tmp_path / "body", network, fit_preprocessing(digits.images))
+    made = run(digits, init=tmp_path / "body", method="linear-probe", image_size=16)
+    assert made.preprocessing.size == (16, 16)
+
+
 def test_a_source_that_knows_places_takes_no_other_size(digits: Labelled, tmp_path: Path) -> None:
     network = build("vit-tiny", n_outputs=2, channels=digits.images.shape[3], image_size=16)
     save_network(tmp_path / "vit", network, fit_preprocessing(digits.images, image_size=16))
