@@ -90,7 +90,7 @@ def _method(word: str) -> Method:
 
 
 def _order(found: Score) -> int:
-    return ["forecast", "baseline", "without labels", "oracle"].index(found.kind)
+    return ["forecast", "baseline", "scratch known", "without labels", "oracle"].index(found.kind)
 
 
 def _shown(interval: Interval | None, factor: float, digits: int) -> str:

@@ -1,4 +1,4 @@
-"""The figures that a forecast may regress from: scores and divergences, by name."""
+"""The figures that a forecast may regress from, by name: scores, divergences, accuracy from scratch."""
 
 import math
 from collections.abc import Mapping
@@ -20,12 +20,15 @@ Figure = Literal[
     "gaussian_kl",
     "frechet",
     "energy_distance",
+    "scratch",
 ]
 FIGURES: tuple[Figure, ...] = get_args(Figure)
 DIVERGENCES: frozenset[Figure] = frozenset(
     {"jensen_shannon", "kl", "gaussian_kl", "frechet", "energy_distance"}
 )
 """Smaller is nearer; the other figures need labels of the target, and larger is better."""
+OF_THE_TARGET: frozenset[Figure] = frozenset({"scratch"})
+"""Accuracy of the same network fine-tuned from scratch on the target, alike for all sources: no ranking."""
 Figures = Mapping[Figure, float | None]
 
 CLIP = 0.005
@@ -39,7 +42,7 @@ def regressor(figure: Figure, figures: Figures) -> float:
     value = figures.get(figure)
     if value is None:
         return math.nan
-    if figure in ("knn", "ridge"):
+    if figure in ("knn", "ridge", "scratch"):
         return logit(value)
     return math.log1p(value) if figure in _SKEWED else value
 

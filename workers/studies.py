@@ -14,16 +14,23 @@ from core.artifacts import Store
 from core.db.resources import Dataset, Labeling, Model, Transfer
 from core.jobs.study_grid import Cell, Grid
 from g2l.data.pixels import encode_thumbnail
-from g2l.figures import FIGURES
+from g2l.figures import FIGURES, OF_THE_TARGET
 from g2l.forecast.expected import forecast
-from g2l.forecast.records import Candidate, PastTransfer
+from g2l.forecast.records import PastTransfer
 from g2l.forecast.scoring import SCORED_TARGETS, Score, score_forecasts
 from g2l.studies.intervals import Interval
 from g2l.studies.page import Gallery, Outcome
 from g2l.studies.runs import Run
 from workers import labels, pixels
 from workers.evidence import Evidence
-from workers.tasks.forecast import past_transfers, recipe, source_size
+from workers.past_transfers import (
+    FromScratch,
+    accuracies_from_scratch,
+    candidate,
+    past_transfers,
+    recorded,
+    source_size,
+)
 
 THUMBNAIL, SHOWN_CLASSES, SHOWN_IMAGES = 48, 8, 10
 _COLUMNS = [
@@ -49,7 +56,7 @@ _COLUMNS = [
     ("learning_rate", pa.float64()),
     ("seconds", pa.float64()),
     ("source_size", pa.int64()),
-    *[(figure, pa.float64()) for figure in FIGURES],
+    *[(figure, pa.float64()) for figure in FIGURES if figure not in OF_THE_TARGET],
     ("model_id", pa.string()),
     ("base_model_id", pa.string()),
     ("transfer_id", pa.string()),
@@ -142,24 +149,24 @@ def outcomes(rows: Sequence[Measured]) -> list[Outcome]:
     A forecast leaves out its own target, so all other transfers of the service may speak.
     """
     known = [row for row in rows if row.source is not None and row.cell.method == "fine-tune"]
-    past = past_transfers() if known else []
+    from_scratch = accuracies_from_scratch() if known else {}
+    past = past_transfers(from_scratch) if known else []
     groups: dict[tuple[str, int | None], list[Measured]] = defaultdict(list)
     for row in known:
         groups[row.target.id, row.cell.label_budget].append(row)
-    return [outcome for group in groups.values() for outcome in _outcomes(group, past)]
+    return [outcome for group in groups.values() for outcome in _outcomes(group, past, from_scratch)]
 
 
 def forecast_scores(rows: Sequence[Measured]) -> list[Score]:
     """How good forecasts are on the study's own transfers; empty where targets are too few."""
+    from_scratch = accuracies_from_scratch()
     transfers = [
-        PastTransfer(
-            target_id=row.target.artifact,
-            source=Candidate(
-                row.source.id, source_size(row.source), Evidence.of(row.transfer).figures, row.cell.source
-            ),
-            n_classes=len(row.transfer.per_class),
-            label_budget=row.cell.label_budget,
-            accuracy=row.transfer.accuracy["value"],
+        recorded(
+            row.transfer,
+            row.source,
+            row.target.artifact,
+            scratch=from_scratch.get((row.target.artifact, row.cell.label_budget)),
+            kin=row.cell.source,
         )
         for row in rows
         if row.source is not None and row.cell.method == "fine-tune"
@@ -168,12 +175,13 @@ def forecast_scores(rows: Sequence[Measured]) -> list[Score]:
     return score_forecasts(transfers) if n_targets >= SCORED_TARGETS else []
 
 
-def _outcomes(group: Sequence[Measured], past: Any) -> list[Outcome]:
+def _outcomes(
+    group: Sequence[Measured], past: Sequence[PastTransfer], from_scratch: FromScratch
+) -> list[Outcome]:
     first = group[0]
+    scratch = from_scratch.get((first.target.artifact, first.cell.label_budget))
     candidates = [
-        Candidate(
-            row.cell.role, source_size(row.source), Evidence.of(row.transfer).figures, recipe(row.source)
-        )
+        candidate(row.source, Evidence.of(row.transfer), scratch=scratch)
         for row in group
         if row.source is not None
     ]

@@ -33,6 +33,10 @@ class SourceForecastOut(BaseModel):
     model_id: str
     divergence: float | None
     knn_accuracy: float | None = None
+    scratch_accuracy: float | None = Field(
+        None,
+        description="measured from scratch on this target at this label budget; null: was not run",
+    )
     scores: ScoresOut | None = None
     divergences: DivergencesOut | None = None
     target_label: DatasetLabelOut | None = None
@@ -52,7 +56,9 @@ class CalibrationOut(BaseModel):
     """What a forecast was fitted on."""
 
     version: str = Field(description="names the past transfers and the method: equal fits, equal versions")
-    figures: list[str] = Field(description="scores and divergences that the expected accuracies follow from")
+    figures: list[str] = Field(
+        description="what the expected accuracies follow from: scores, divergences, the accuracy from scratch"
+    )
     n_past_transfers: int
     n_past_targets: int
 

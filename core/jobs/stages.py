@@ -130,7 +130,7 @@ ROUND: tuple[Stage, ...] = (
     Stage("model", "model", "model_id", "model", _model),
 )
 TARGET: tuple[Stage, ...] = (
-    Stage("forecast", "forecast", "forecast_id", "transfer", _forecast),
     Stage("scratch", "transfer", "scratch_transfer_id", "transfer", _scratch),
+    Stage("forecast", "forecast", "forecast_id", "transfer", _forecast),  # which knows the one before
     Stage("transfer", "transfer", "transfer_id", "transfer", _transfer),
 )

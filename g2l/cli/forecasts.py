@@ -20,6 +20,7 @@ SHOWN_OF_A_SOURCE = (
     "rank",
     "model_id",
     "expected_accuracy",
+    "scratch_accuracy",
     "outcome",
     "reaches_target",
     "needed_label_budget",

@@ -51,7 +51,7 @@ class Calibration(Answer):
 
     Attributes:
         version: names the past transfers and the method: equal fits, equal versions.
-        figures: scores and divergences that the expected accuracies follow from.
+        figures: what the expected accuracies follow from: scores, divergences, the accuracy from scratch.
     """
 
     version: str
@@ -224,6 +224,7 @@ class SourceForecast(Answer):
     """What is expected of one source.
 
     Attributes:
+        scratch_accuracy: measured from scratch on this target at this label budget; None: was not run.
         reaches_target: whether the interval is above target_accuracy; None: around it, or none given.
         needed_label_budget: for target_accuracy; None: none given, or past transfers do not tell.
         outcome: None until such a transfer is recorded.
@@ -232,6 +233,7 @@ class SourceForecast(Answer):
     model_id: str
     divergence: float | None
     knn_accuracy: float | None
+    scratch_accuracy: float | None
     scores: Scores | None
     divergences: Divergences | None
     target_label: DatasetLabel | None

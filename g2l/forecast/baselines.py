@@ -6,12 +6,12 @@ from typing import Literal
 
 import numpy as np
 
-from g2l.figures import DIVERGENCES, FIGURES, Figure, accuracy, logit, regressor
+from g2l.figures import DIVERGENCES, FIGURES, OF_THE_TARGET, Figure, Figures, accuracy, logit, regressor
 from g2l.forecast.expected import MIN_TARGETS, forecast, target_quantile
-from g2l.forecast.records import PastTransfer
+from g2l.forecast.records import PastTransfer, known_from_scratch
 from g2l.forecast.regression import Floats, choose, predicted, rows_of
 
-Kind = Literal["forecast", "without labels", "baseline", "oracle"]
+Kind = Literal["forecast", "without labels", "scratch known", "baseline", "oracle"]
 Transfers = Sequence[PastTransfer]
 Point = Callable[[Transfers, Transfers], Floats]  # past and asked transfers to the logits of the asked ones
 
@@ -39,7 +39,8 @@ class Method:
 
     Attributes:
         name: for people.
-        kind: `oracle`: it looks at the outcome; `without labels`: it needs no labels of the target.
+        kind: `oracle`: it looks at the outcome; `without labels`: it needs no labels of the target; `scratch
+            known`: it knows what training from scratch reached on it.
         say: (past transfers on other targets, transfers to be told of one target and budget) to what it says.
     """
 
@@ -58,6 +59,7 @@ def methods(transfers: Transfers) -> list[Method]:
     return [
         Method("forecast", "forecast", _forecast),
         *([Method("regression, not calibrated", "forecast", _regression)] if few else []),
+        *([Method("forecast", "scratch known", _said)] if any(map(known_from_scratch, transfers)) else []),
         Method("forecast, no target labels", "without labels", _label_free),
         *(_alone(figure) for figure in known),
         Method("static ranking", "baseline", _interval(static, static)),
@@ -86,10 +88,11 @@ def static(past: Transfers, asked: Transfers) -> Floats:
 
 
 def _forecast(past: Transfers, asked: Transfers) -> Said:
-    return _said(past, asked)
+    return _said(past, _keeping(asked, frozenset(FIGURES) - OF_THE_TARGET))
 
 
 def _regression(past: Transfers, asked: Transfers) -> Said:
+    asked = _keeping(asked, frozenset(FIGURES) - OF_THE_TARGET)
     first, nothing = asked[0], np.full(len(asked), np.nan)
     sources = [record.source for record in asked]
     rows = rows_of(past, sources, label_budget=first.label_budget)
@@ -100,11 +103,16 @@ def _regression(past: Transfers, asked: Transfers) -> Said:
 
 def _label_free(past: Transfers, asked: Transfers) -> Said:
     """The same, knowing of the target its images alone."""
-    blind = []
-    for record in asked:
-        figures = {name: value for name, value in record.source.figures.items() if name in DIVERGENCES}
-        blind.append(replace(record, source=replace(record.source, figures=figures)))
-    return _said(past, blind)
+    return _said(past, _keeping(asked, DIVERGENCES))
+
+
+def _keeping(asked: Transfers, kept: frozenset[Figure]) -> Transfers:
+    """The same, with nothing known but some figures."""
+
+    def figures(record: PastTransfer) -> Figures:
+        return {name: value for name, value in record.source.figures.items() if name in kept}
+
+    return [replace(each, source=replace(each.source, figures=figures(each))) for each in asked]
 
 
 def _said(past: Transfers, asked: Transfers) -> Said:
@@ -130,8 +138,13 @@ def _alone(figure: Figure) -> Method:
     def value(record: PastTransfer) -> float:
         return sign * regressor(figure, record.source.figures)
 
+    def rank(_: Transfers, asked: Transfers) -> Floats:
+        return _each(value, asked)
+
+    if figure in OF_THE_TARGET:
+        return Method(f"{figure} alone", "scratch known", _interval(_line(value), None))
     kind: Kind = "without labels" if figure in DIVERGENCES else "baseline"
-    return Method(f"{figure} alone", kind, _interval(_line(value), lambda _, new: _each(value, new)))
+    return Method(f"{figure} alone", kind, _interval(_line(value), rank))
 
 
 def _log_size(record: PastTransfer) -> float:

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from g2l.figures import Figure, accuracy
 from g2l.forecast.label_budgets import Growth, NeededBudget, growth_of, needed, residuals
-from g2l.forecast.records import Candidate, PastTransfer, calibration_version
+from g2l.forecast.records import Candidate, PastTransfer, calibration_version, known_from_scratch
 from g2l.forecast.regression import Floats, Indices, Rows, choose, predicted, rows_of
 
 LEVEL = 0.9
@@ -79,7 +79,8 @@ def forecast(
     """Expected accuracy of each candidate on a target, with a 90 % interval, and their ranking.
 
     With 9 past targets or more: the regression of `g2l.forecast.regression`, on those figures that the
-    candidates have and that did best on targets left out. The interval is the prediction plus or minus a
+    candidates have and that did best on targets left out. If the target was trained on from scratch, and 9
+    past targets were, the others do not count. The interval is the prediction plus or minus a
     quantile of the residuals of leaving one target out at a time, that choice included, all targets weighing
     alike and the new one counting as the worst (after hierarchical conformal prediction, arXiv 2306.06342).
     With fewer: the kNN accuracy, and [0, 1].
@@ -94,7 +95,7 @@ def forecast(
     Returns:
         The forecast.
     """
-    others = [record for record in past if record.target_id != target_id]
+    candidates, others = _comparable(candidates, [each for each in past if each.target_id != target_id])
     n_targets = len({record.target_id for record in others})
     calibrated = n_targets >= MIN_TARGETS
     figures: tuple[Figure, ...] = ("knn",)
@@ -109,6 +110,17 @@ def forecast(
     )
     version = calibration_version(others)
     return Forecast(sources, LEVEL, len(others), n_targets, calibrated, figures, version)
+
+
+def _comparable(
+    candidates: Sequence[Candidate], others: list[PastTransfer]
+) -> tuple[Sequence[Candidate], list[PastTransfer]]:
+    """Both with an accuracy from scratch, where there is enough of it; else the candidates without."""
+    alike = [record for record in others if known_from_scratch(record)]
+    enough = len({record.target_id for record in alike}) >= MIN_TARGETS
+    if enough and all(each.figures.get("scratch") is not None for each in candidates):
+        return candidates, alike
+    return [replace(each, figures={**each.figures, "scratch": None}) for each in candidates], others
 
 
 def _regressed(

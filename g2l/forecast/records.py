@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from g2l.figures import Figures
 
-METHOD = 3
+METHOD = 4
 """Number of the way in which forecasts are computed from past transfers; the next one for a change of it."""
 
 
@@ -19,7 +19,8 @@ class Candidate:
         source_id: the source.
         source_size: images the source was trained on; None if not known.
         figures: transferability scores and divergences by name, None or missing where not known: scores
-            without target labels, divergences without a pool, all but two in old records.
+            without target labels, divergences without a pool, all but two in old records. `scratch` is the
+            mean accuracy from scratch on that target at that label budget, if it was measured.
         recipe: what sources that differ by their seed alone have in common; None where only the source itself
             is like it.
     """
@@ -52,6 +53,11 @@ class PastTransfer:
     n_classes: int
     label_budget: int | None
     accuracy: float
+
+
+def known_from_scratch(record: PastTransfer) -> bool:
+    """Whether its target was trained on from scratch, too."""
+    return record.source.figures.get("scratch") is not None
 
 
 def calibration_version(past: Iterable[PastTransfer]) -> str:

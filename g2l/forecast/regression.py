@@ -6,10 +6,11 @@ other targets is the best single answer to it. So the two are regressed apart:
 
     logit(accuracy) = level(target, label budget) + standing(source, target) + rest
 
-The level is a ridge regression over (target, label budget) cells, of its distance from the cell's mean kNN
-accuracy on that and the budget, or of itself on the cell's mean divergences without labels; the standing is
-one over transfers, on the deviations of figures from the cell's mean and on an effect of each recipe, shrunk
-like a random effect: of a recipe that is new it is zero.
+The level is a ridge regression over (target, label budget) cells, of its distance from what training from
+scratch reached there on that and the budget; where that is not known, from the cell's mean kNN accuracy;
+without labels, of itself on the cell's mean divergences. The standing is one over transfers, on how figures
+deviate from the cell's mean and on an effect of each recipe, shrunk like a random effect: of a recipe that is
+new it is zero.
 """
 
 from collections.abc import Sequence
@@ -28,10 +29,14 @@ LEVEL_RIDGE, STANDING_RIDGE = 1.0, 10.0
 """Penalties on standardized slopes, in observations."""
 RECIPE_RIDGES = (0.5, 1000.0)
 """Bounds of the penalty on the effects of recipes, which follows from the transfers."""
-LEVEL: tuple[Figure, ...] = ("knn",)
-LEVEL_WITHOUT_LABELS: tuple[Figure, ...] = ("jensen_shannon", "frechet", "energy_distance")
-"""What the level is regressed from. Ten targets are too few to choose by, and the number of classes, of which
-kNN accuracy knows, misleads where a target has more than all others (docs/results/forecasts.md)."""
+LEVELS: tuple[tuple[Figure, ...], ...] = (
+    ("scratch",),
+    ("knn",),
+    ("jensen_shannon", "frechet", "energy_distance"),
+)
+"""What the level is regressed from: the first that is known. Ten targets are too few to choose by, and the
+number of classes, of which kNN accuracy knows, misleads where a target has more than all others
+(docs/results/forecasts.md)."""
 STANDING_SETS: tuple[tuple[Figure, ...], ...] = (
     ("knn",),
     ("jensen_shannon", "frechet", "energy_distance", "knn", "logme", "leep", "nce", "h_score", "gbc"),
@@ -122,8 +127,8 @@ def predicted(rows: Rows, choice: Choice, fit_on: Indices, at: Indices) -> Float
 
 
 def choose(rows: Rows, fit_on: Indices) -> Choice:
-    """The level by kNN if that is known, and what tells the standing best on targets left out."""
-    level = LEVEL if rows.usable.issuperset(LEVEL) else LEVEL_WITHOUT_LABELS
+    """The level by what is known, and what tells the standing best on targets left out."""
+    level = next((each for each in LEVELS if rows.usable.issuperset(each)), LEVELS[-1])
     level = tuple(figure for figure in level if figure in rows.usable)
     standings = list(dict.fromkeys(tuple(f for f in each if f in rows.usable) for each in STANDING_SETS))
     if len(np.unique(rows.target_of[fit_on])) < 2:
@@ -199,12 +204,12 @@ def _level_regressors(rows: Rows, choice: Choice) -> Floats:
 
 
 def _start(rows: Rows, choice: Choice, fit_on: Indices) -> Floats:
-    """(R,) where the level is looked for: at the cell's mean kNN accuracy, if that is among its figures."""
-    if "knn" not in choice.level:
+    """(R,) where the level is looked for: at the cell's mean accuracy, if the level's figure is one."""
+    if choice.level not in (("scratch",), ("knn",)):
         return np.zeros(len(rows.cell_of))
-    knn = _means(rows.figures[:, _columns(("knn",))], rows.cell_of)[:, 0]
-    known = knn[fit_on][np.isfinite(knn[fit_on])]
-    return np.where(np.isfinite(knn), knn, known.mean() if len(known) else 0.0)
+    start = _means(rows.figures[:, _columns(choice.level)], rows.cell_of)[:, 0]
+    known = start[fit_on][np.isfinite(start[fit_on])]
+    return np.where(np.isfinite(start), start, known.mean() if len(known) else 0.0)
 
 
 def _columns(figures: Sequence[Figure]) -> list[int]:

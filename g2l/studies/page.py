@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TypeVar
 
+from g2l.forecast.baselines import Kind
 from g2l.forecast.scoring import Score
 from g2l.studies import svg
 from g2l.studies.comparison import Difference, Mean
@@ -227,7 +228,7 @@ def _scores(scores: Sequence[Score]) -> str:
     if not scores:
         return ""
     rows = "".join(
-        f"<tr><td>{escape(row.method)}{' <small>oracle</small>' if row.kind == 'oracle' else ''}</td>"
+        f"<tr><td>{escape(row.method)}{_knowing(row.kind)}</td>"
         f"<td>{_interval(row.error)}</td><td>{_interval(row.coverage)}</td>"
         f"<td>{'-' if row.tau is None else f'{row.tau.value:.2f}'}</td><td>{_interval(row.regret)}</td></tr>"
         for row in scores
@@ -240,6 +241,11 @@ def _scores(scores: Sequence[Score]) -> str:
         '<div class="wide"><table><tr><th>method</th><th>error</th><th>in the interval</th><th>tau</th>'
         f"<th>regret</th></tr>{rows}</table></div>"
     )
+
+
+def _knowing(kind: Kind) -> str:
+    """What a method knows beyond a source and some labels of the target."""
+    return f" <small>{kind}</small>" if kind in ("oracle", "scratch known") else ""
 
 
 def _curves(series: Mapping[str, Sequence[svg.Point]]) -> str:

@@ -76,8 +76,8 @@ def test_every_stage_of_every_round_is_there(api: Api, pool: str, target: str) -
         ("anchors-2", "anchor-set", 2, 120, None),
         ("labeling-2", "labeling", 2, 120, None),
         ("model-2", "model", 2, 120, 4),
-        ("forecast", "forecast", 2, 33, None),
         ("scratch", "transfer", 2, 12, 3),  # of 20, 10 and 3 images, 30 % test
+        ("forecast", "forecast", 2, 33, None),
         ("transfer", "transfer", 2, 12, 3),
     ]
     for part in ("value", "low", "high"):

@@ -105,8 +105,8 @@ def test_the_whole_chain_with_a_transfer() -> None:
         ("anchors", "anchor-set"),
         ("labeling", "labeling"),
         ("model", "model"),
-        ("forecast", "forecast"),
         ("scratch", "transfer"),
+        ("forecast", "forecast"),
         ("transfer", "transfer"),
     ]
     parent, made = row(parent_id), pipeline(parent_id)
@@ -277,8 +277,8 @@ def test_a_later_round_embeds_labels_and_trains_with_the_source_before_it() -> N
         "anchors-2",
         "labeling-2",
         "model-2",
-        "forecast",
         "scratch",
+        "forecast",
         "transfer",
     ]
     assert stages == [(role, done, 9) for done, role in enumerate(roles)]

@@ -41,7 +41,7 @@ from tests.fixtures.images import photographs, saved
 from tests.workers.archives import folders, submit_dataset, upload, zipped
 from tests.workers.service import Service
 from workers.labels import read_labels
-from workers.tasks.forecast import past_transfers
+from workers.past_transfers import accuracies_from_scratch, past_transfers
 
 SMALL = {"epochs": 2, "image_size": 16, "batch_size": 32}
 QUICK = {"epochs": 1, "learning_rate": 0.003, "image_size": 16}
@@ -257,6 +257,8 @@ def test_a_forecast_without_past_is_the_knn_score(service: Service, children: di
         "high": 1,
         "level": 0.9,
     }
+    scratch = made(service, children, "scratch", Transfer)
+    assert source["scratch_accuracy"] == pytest.approx(scratch.accuracy["value"])
     assert source["divergence"] == transfer.divergence
     assert source["scores"] == pytest.approx(transfer.scores)
     assert source["divergences"] == pytest.approx(transfer.divergences)
@@ -307,15 +309,19 @@ def test_a_forecast_leaves_out_transfers_to_the_same_target(
     again = service.succeeded(submit_dataset(service, folders(3, 12, first=1000), "the same, uploaded again"))
     spec = ForecastSpec(dataset_id=again, model_ids=[model.id], label_budget=5, target_accuracy=0.99)
     forecast = service.row(Forecast, service.succeeded(service.submit("forecast", spec)))
-    targets = [past.target_id for past in past_transfers()]  # of other tests too
+    targets = [past.target_id for past in past_transfers({})]  # of other tests too
     content = service.row(Dataset, again).artifact
     elsewhere = [target for target in targets if target != content]
     assert len(elsewhere) < len(targets)
     assert (forecast.n_past_transfers, forecast.n_past_targets) == (len(elsewhere), len(set(elsewhere)))
     assert forecast.sources[0]["reaches_target"] is None
+    scratch = made(service, children, "scratch", Transfer)  # of the upload before
+    assert forecast.sources[0]["scratch_accuracy"] == pytest.approx(scratch.accuracy["value"])
+    assert set(accuracies_from_scratch()) >= {(content, 5)}
     other = service.succeeded(submit_dataset(service, folders(2, 8, first=2000), "another"))
     spec = ForecastSpec(dataset_id=other, model_ids=[model.id])
     forecast = service.row(Forecast, service.succeeded(service.submit("forecast", spec)))
+    assert forecast.sources[0]["scratch_accuracy"] is None
     known = {"n_past_transfers": len(targets), "n_past_targets": len(set(targets))}
     assert (forecast.n_past_transfers, forecast.n_past_targets) == tuple(known.values())
     assert forecast.calibration is not None

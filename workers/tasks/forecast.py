@@ -1,24 +1,21 @@
 """The forecast job: candidate sources and a target in, the accuracy to expect of each out."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.db.resources import Dataset, Forecast, Model, Transfer
+from core.db.resources import Dataset, Forecast, Model
 from core.ids import new_id
 from core.specs.forecasts import ForecastSpec
 from core.specs.references import references
 from g2l.forecast.expected import SourceForecast, forecast
-from g2l.forecast.records import Candidate, PastTransfer
+from g2l.forecast.records import Candidate
 from workers.active import ActiveJob, load
 from workers.embedders import embedding_of
 from workers.evidence import Evidence, evidence
-from workers.patience import patiently
+from workers.past_transfers import accuracies_from_scratch, candidate, past_transfers
 from workers.products import Made, Product
 from workers.responses import Responder, prepare
 from workers.target_labels import TargetLabels
@@ -28,6 +25,8 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
     """Measure each source on the target, and regress from the transfers recorded so far."""
     spec, target = job.spec, load(Dataset, job.spec.dataset_id)
     prepare(job, [Responder(job, embedding_of(job, id_)) for id_ in spec.model_ids], [target])
+    from_scratch = accuracies_from_scratch()
+    scratch = from_scratch.get((target.artifact, spec.label_budget))
     candidates: list[Candidate] = []
     measured: list[Evidence] = []
     labels = TargetLabels(job, target)
@@ -37,13 +36,13 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
         job.enter("measuring the sources")
         source = load(Model, model_id)
         known, responder = evidence(job, source, target, label_budget=spec.label_budget, seed=0)
-        candidates.append(Candidate(model_id, source_size(source), known.figures, recipe(source)))
+        candidates.append(candidate(source, known, scratch=scratch))
         measured.append(known)
         target_labels.append(labels.of(source))
         also += responder.also
     made = forecast(
         candidates,
-        past_transfers(),
+        past_transfers(from_scratch),
         target_id=target.artifact,
         label_budget=spec.label_budget,
         wanted=None if spec.target_accuracy is None else [spec.target_accuracy] * len(candidates),
@@ -55,7 +54,8 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
         spec=job.stored_spec,
         dataset_id=target.id,
         sources=[
-            _source(known, found, made.level, spec.target_accuracy) | {"target_label": label}
+            _source(known, found, made.level, spec.target_accuracy)
+            | {"scratch_accuracy": scratch, "target_label": label}
             for known, found, label in zip(measured, made.sources, target_labels, strict=True)
         ],
         n_past_transfers=made.n_past_transfers,
@@ -69,39 +69,6 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
         },
     )
     return Product(Made(row, (), references(spec)), also=also)
-
-
-def past_transfers() -> list[PastTransfer]:
-    """All fine-tunings of a source so far; a target is known by its content, not by its upload."""
-    statement = (
-        select(Transfer, Model, Dataset.artifact)
-        .join(Model, Model.id == Transfer.model_id)
-        .join(Dataset, Dataset.id == Transfer.dataset_id)
-        .where(Transfer.spec["method"].astext == "fine-tune")
-        .order_by(Transfer.id)
-    )
-    rows = patiently(lambda session: session.execute(statement).all())
-    return [
-        PastTransfer(
-            target_id=target,
-            source=Candidate(source.id, source_size(source), Evidence.of(past).figures, recipe(source)),
-            n_classes=len(past.per_class),
-            label_budget=past.label_budget,
-            accuracy=past.accuracy["value"],
-        )
-        for past, source, target in rows
-    ]
-
-
-def source_size(source: Model) -> int | None:
-    """Images that a source was trained on, where that is known."""
-    return source.metrics.get("n_train")
-
-
-def recipe(source: Model) -> str:
-    """What a source has in common with those that differ from it by seed or name."""
-    asked = {name: value for name, value in source.spec.items() if name not in ("name", "seed")}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _source(known: Evidence, found: SourceForecast, level: float, wanted: float | None) -> dict[str, Any]:

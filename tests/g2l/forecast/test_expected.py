@@ -121,6 +121,46 @@ def test_a_target_without_labels_is_forecast_from_the_rest() -> None:
     assert result.sources[0].value is not None
 
 
+def told_apart(n_targets: int, *, also_from_scratch: int) -> list[PastTransfer]:
+    """Targets as hard as they come, of which scratch knows all and the nearest neighbours nothing."""
+    rng = np.random.default_rng(0)
+    records = []
+    for target in range(n_targets):
+        hardness = 1.5 * rng.normal()
+        for i in range(4):
+            knn = float(rng.random())
+            scratch = accuracy_of(hardness - 0.5) if target < also_from_scratch else None
+            known = Candidate(f"mdl_{i}", 1000, {"knn": knn, "scratch": scratch})
+            outcome = accuracy_of(hardness + 0.05 * rng.normal())
+            records.append(PastTransfer(f"t{target}", known, 10, 10, outcome))
+    return records
+
+
+def accuracy_of(logit: float) -> float:
+    return float(1 / (1 + np.exp(-logit)))
+
+
+def test_what_scratch_reached_on_the_target_tells_its_level() -> None:
+    past = told_apart(14, also_from_scratch=MIN_TARGETS)
+    knowing, without = (Candidate("new", 1000, {"knn": 0.5, "scratch": s}) for s in (accuracy_of(1.0), None))
+    told, (blind,) = ask([knowing], past), ask([without], past).sources
+    (sure,) = told.sources
+    assert sure.value == approx(accuracy_of(1.5), abs=0.04)
+    assert sure.high - sure.low < 0.5 * (blind.high - blind.low)
+    assert told.figures[0] == "scratch"
+    assert told.n_past_targets == MIN_TARGETS  # the other five say nothing of it
+
+
+def test_too_few_targets_from_scratch_are_as_good_as_none() -> None:
+    past = told_apart(14, also_from_scratch=MIN_TARGETS - 1)
+    knowing, without = (Candidate("new", 1000, {"knn": 0.5, "scratch": s}) for s in (0.7, None))
+    assert ask([knowing], past).sources == ask([without], past).sources
+    assert ask([knowing], past).n_past_targets == 14
+    # Nor are candidates of which one only has it: all are of one target.
+    one_without = ask([knowing, without], told_apart(14, also_from_scratch=14))
+    assert "scratch" not in one_without.figures
+
+
 def test_no_candidates() -> None:
     assert ask([], history(10)).sources == ()
 

@@ -1,6 +1,8 @@
 """Scores of forecasts, on tables whose scores are known."""
 
 import dataclasses
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from benchmarks.simulated_transfers import World, simulated
 from g2l.forecast.baselines import Method, Said, Transfers, methods
 from g2l.forecast.records import PastTransfer
 from g2l.forecast.scoring import SCORED_TARGETS, score, score_budgets, score_forecasts, score_repeats
+from g2l.forecast.table import read_transfers
 from g2l.studies.intervals import Interval
+from g2l.studies.runs import read_rows
 
 approx = pytest.approx
 TABLE = simulated(World(targets=SCORED_TARGETS, sources=5, seeds=2))
@@ -78,6 +82,27 @@ def test_a_constant_does_not_rank() -> None:
     assert "kl alone" not in found  # that these transfers do not have
     assert value(found["forecast"].error) < value(found["knn alone"].error)
     assert value(found["forecast"].tau) > value(found["knn alone"].tau)
+
+
+def test_recorded_transfers_know_what_scratch_reached() -> None:
+    """On the real ones of the transfer study."""
+    path = Path("docs/results/transfers-seed0.parquet")
+    transfers = read_transfers(path)
+    rows = [row for row in read_rows(path) if row["method"] == "fine-tune"]
+    scratch = {row["target"]: row["accuracy"] for row in rows if row["model_id"] is None}
+    assert [t.source.figures["scratch"] for t in transfers] == [scratch[t.target_id] for t in transfers]
+    assert len(transfers) + len(scratch) == len(rows)
+    told = {(each.method, each.kind): each for each in score_forecasts(transfers)}
+    before, knowing = told["forecast", "forecast"], told["forecast", "scratch known"]
+    assert value(knowing.error) < 0.5 * value(before.error)
+    assert value(knowing.tau) == approx(value(before.tau), abs=0.05)  # which source is better it does not say
+    assert told["scratch alone", "scratch known"].tau is None
+    blind = [
+        replace(t, source=replace(t.source, figures={**t.source.figures, "scratch": None})) for t in transfers
+    ]
+    found = {each.method: each for each in score_forecasts(blind) if each.kind != "oracle"}
+    assert value(found["forecast"].error) == value(before.error)
+    assert "scratch alone" not in found
 
 
 def test_one_run_of_each_source_tells_as_much_as_runs_are_alike() -> None:
