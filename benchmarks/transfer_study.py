@@ -80,11 +80,17 @@ def main() -> None:
     parser.add_argument("--embedder", type=Path, help="what scripts.export_efficientnet has written")
     parser.add_argument("--out", type=Path, default=Path("study"), help="folder for transfers and page")
     parser.add_argument("--seed", type=int, help="one seed for sources and transfers, not the file's")
+    parser.add_argument("--sources", nargs="+", metavar="NAME", help="these of the file's sources alone")
+    parser.add_argument("--targets", nargs="+", metavar="NAME", help="these image sets, not the file's")
     parser.add_argument("--frozen", action="store_true", help="sources frozen, under a linear probe")
     args = parser.parse_args()
     request = tomllib.loads(args.file.read_text())
     if args.seed is not None:
         request |= {"pretraining_seeds": [args.seed], "seeds": [args.seed]}
+    if args.sources is not None:
+        request["sources"] = [source for source in request["sources"] if source["name"] in args.sources]
+    if args.targets is not None:
+        request["targets"] = args.targets
     if args.frozen:
         size = request["transfer"].get("image_size")
         recipes = [source for source in request["sources"] if source.keys() > {"name"}]  # not scratch
