@@ -18,13 +18,14 @@ from typing import Any
 
 from benchmarks.demo import take_in
 from benchmarks.machine import describe
-from benchmarks.mixed_pool import write_mixed_pool
+from benchmarks.pools import write_mixed_pool, write_quarter
 from benchmarks.serving import COMMAND, service
 from g2l.client.sync.client import Client
 from g2l.client.sync.jobs import Job
 
 EMBEDDER = "lite0"
 MIXED_POOL = "mixed"  # the pool and the unlabelled training images of all targets
+QUARTER = "quarter"  # every fourth image of each class of the pool
 FRACTALS = "fractals"  # images by formula, as many as the pool has and of as many classes
 ITS_INPUT = {"rescale_factor": 1.0, "image_mean": [127.0], "image_std": [128.0]}
 UNFINISHED = ("queued", "running")
@@ -60,13 +61,16 @@ def take_in_what_is_missing(
     if absent := [str(path) for path in sets if not path.exists()]:
         raise SystemExit(f"--data names the folder of the image sets; not there: {', '.join(absent)}")
     take_in(client, *[path for path in sets if path.stem not in known])
-    mixed = home / f"{MIXED_POOL}.zip"
+    mixed, quarter = (home / f"{name}.zip" for name in (MIXED_POOL, QUARTER))
     pools = {source.get("pool") for source in asked["sources"]} - known
     if FRACTALS in pools:
         client.datasets.draw(FRACTALS, n_classes=200, n_items=24_000, image_size=64).wait()
     if MIXED_POOL in pools:
         write_mixed_pool(sets, mixed)
         take_in(client, mixed)
+    if QUARTER in pools:
+        write_quarter(sets[0], quarter)
+        take_in(client, quarter)
     if embedder is not None and not list(client.models.list(name=EMBEDDER, limit=1)):
         client.models.import_file(embedder, name=EMBEDDER, preprocessing=ITS_INPUT).wait()
 

@@ -1,4 +1,4 @@
-"""What the study of transfers prints, and the pool that it mixes."""
+"""What the study of transfers prints, and the pools that it makes."""
 
 import re
 import zipfile
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import transfer_tables
-from benchmarks.mixed_pool import write_mixed_pool
+from benchmarks.pools import write_mixed_pool, write_quarter
 
 
 def test_a_mixed_pool_has_all_training_images_and_tells_no_class(tmp_path: Path) -> None:
@@ -25,6 +25,18 @@ def test_a_mixed_pool_has_all_training_images_and_tells_no_class(tmp_path: Path)
         for name in ("a", "b")
         for number, kind in enumerate(("cat", "dog"))
     }
+
+
+def test_a_quarter_has_every_fourth_training_image_of_each_class(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "pool.zip", "w") as images:
+        for kind in ("cat", "dog"):
+            for number in range(10):
+                images.writestr(f"train/{kind}/{number}.png", f"{kind} {number}")
+            images.writestr(f"test/{kind}/0.png", "not this")
+    write_quarter(tmp_path / "pool.zip", tmp_path / "quarter.zip")
+    with zipfile.ZipFile(tmp_path / "quarter.zip") as pool:
+        held = {name: pool.read(name).decode() for name in pool.namelist()}
+    assert held == {f"train/{k}/{n}.png": f"{k} {n}" for k in ("cat", "dog") for n in (0, 4, 8)}
 
 
 def test_tables_join_the_files_of_several_runs(
