@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="one seed for sources and transfers, not the file's")
     parser.add_argument("--sources", nargs="+", metavar="NAME", help="these of the file's sources alone")
     parser.add_argument("--targets", nargs="+", metavar="NAME", help="these image sets, not the file's")
+    parser.add_argument("--transfer-size", type=int, help="pixels that transfers run at, not the file's")
     parser.add_argument("--frozen", action="store_true", help="sources frozen, under a linear probe")
     args = parser.parse_args()
     request = tomllib.loads(args.file.read_text())
@@ -95,6 +96,8 @@ def main() -> None:
         request["sources"] = [source for source in request["sources"] if source["name"] in args.sources]
     if args.targets is not None:
         request["targets"] = args.targets
+    if args.transfer_size is not None:
+        request["transfer"]["image_size"] = args.transfer_size
     if args.frozen:
         size = request["transfer"].get("image_size")
         recipes = [source for source in request["sources"] if source.keys() > {"name"}]  # not scratch
