@@ -2,17 +2,37 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
 
-from sqlalchemy import Float, func, select
+from sqlalchemy import Float, select
 
 from core.db.resources import Dataset, Model, Transfer
 from g2l.forecast.records import Candidate, PastTransfer
 from workers.evidence import Evidence
 from workers.patience import patiently
 
-FromScratch = Mapping[tuple[str, int | None], float]
-"""Mean accuracy from scratch by a target's content and label budget, where it was measured."""
+SCRATCH_SIZE = 32
+"""Pixels that a transfer from scratch runs at, if it does not say."""
+
+Cell = tuple[str, int | None]  # a target's content and a label budget
+Recipe = tuple[Any, ...]  # of a transfer, whatever its source
+
+
+@dataclass(frozen=True)
+class FromScratch:
+    """Accuracies from scratch, means over seeds.
+
+    Attributes:
+        by_recipe: what stands beside a transfer of the same recipe.
+        newest: by the recipe that was run last: what stands beside a transfer yet to be run.
+    """
+
+    by_recipe: Mapping[tuple[Cell, Recipe], float]
+    newest: Mapping[Cell, float]
 
 
 def past_transfers(from_scratch: FromScratch) -> list[PastTransfer]:
@@ -25,29 +45,38 @@ def past_transfers(from_scratch: FromScratch) -> list[PastTransfer]:
         .order_by(Transfer.id)
     )
     rows = patiently(lambda session: session.execute(statement).all())
-    return [
-        recorded(past, source, target, scratch=from_scratch.get((target, past.label_budget)))
-        for past, source, target in rows
-    ]
+    return [recorded(past, source, target, from_scratch) for past, source, target in rows]
 
 
 def accuracies_from_scratch() -> FromScratch:
     """Of all fine-tunings from scratch so far."""
-    accuracy = func.avg(Transfer.accuracy["value"].astext.cast(Float))
     statement = (
-        select(Dataset.artifact, Transfer.label_budget, accuracy)
+        select(
+            Dataset.artifact,
+            Transfer.label_budget,
+            Transfer.spec,
+            Transfer.accuracy["value"].astext.cast(Float),
+        )
         .join(Dataset, Dataset.id == Transfer.dataset_id)
         .where(Transfer.model_id.is_(None), Transfer.spec["method"].astext == "fine-tune")
-        .group_by(Dataset.artifact, Transfer.label_budget)
+        .order_by(Transfer.id)
     )
-    rows = patiently(lambda session: session.execute(statement).all())
-    return {(target, budget): mean for target, budget, mean in rows}
+    found: dict[tuple[Cell, Recipe], list[float]] = defaultdict(list)
+    last: dict[Cell, Recipe] = {}
+    for target, budget, spec, accuracy in patiently(lambda session: session.execute(statement).all()):
+        cell, recipe = (target, budget), _recipe_of_transfer(spec, SCRATCH_SIZE)
+        found[cell, recipe].append(accuracy)
+        last[cell] = recipe
+    means = {key: fmean(accuracies) for key, accuracies in found.items()}
+    return FromScratch(means, {cell: means[cell, recipe] for cell, recipe in last.items()})
 
 
 def recorded(
-    past: Transfer, source: Model, target: str, *, scratch: float | None, kin: str | None = None
+    past: Transfer, source: Model, target: str, from_scratch: FromScratch, *, kin: str | None = None
 ) -> PastTransfer:
     """A transfer's row as forecasts take it; `kin` names sources like this one, in place of its recipe."""
+    recipe = _recipe_of_transfer(past.spec, source.image_size)
+    scratch = from_scratch.by_recipe.get(((target, past.label_budget), recipe))
     return PastTransfer(
         target_id=target,
         source=candidate(source, Evidence.of(past), scratch=scratch, kin=kin),
@@ -60,7 +89,7 @@ def recorded(
 def candidate(source: Model, known: Evidence, *, scratch: float | None, kin: str | None = None) -> Candidate:
     """A source and what was measured of it on a target, as forecasts take it."""
     figures = {**known.figures, "scratch": scratch}
-    return Candidate(source.id, source_size(source), figures, kin or _recipe(source))
+    return Candidate(source.id, source_size(source), figures, kin or _recipe_of_source(source))
 
 
 def source_size(source: Model) -> int | None:
@@ -68,7 +97,16 @@ def source_size(source: Model) -> int | None:
     return source.metrics.get("n_train")
 
 
-def _recipe(source: Model) -> str:
+def _recipe_of_source(source: Model) -> str:
     """What a source has in common with those that differ from it by seed or name."""
     asked = {name: value for name, value in source.spec.items() if name not in ("name", "seed")}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _recipe_of_transfer(spec: Mapping[str, Any], own_size: int) -> Recipe:
+    """What a transfer has in common with one from scratch beside it."""
+    size = spec.get("image_size") or own_size
+    return (
+        size,
+        *(spec.get(name) for name in ("epochs", "batch_size", "learning_rate", "balance", "augmentation")),
+    )

@@ -26,7 +26,6 @@ from workers.evidence import Evidence
 from workers.past_transfers import (
     FromScratch,
     accuracies_from_scratch,
-    candidate,
     past_transfers,
     recorded,
     source_size,
@@ -149,7 +148,7 @@ def outcomes(rows: Sequence[Measured]) -> list[Outcome]:
     A forecast leaves out its own target, so all other transfers of the service may speak.
     """
     known = [row for row in rows if row.source is not None and row.cell.method == "fine-tune"]
-    from_scratch = accuracies_from_scratch() if known else {}
+    from_scratch = accuracies_from_scratch()
     past = past_transfers(from_scratch) if known else []
     groups: dict[tuple[str, int | None], list[Measured]] = defaultdict(list)
     for row in known:
@@ -161,13 +160,7 @@ def forecast_scores(rows: Sequence[Measured]) -> list[Score]:
     """How good forecasts are on the study's own transfers; empty where targets are too few."""
     from_scratch = accuracies_from_scratch()
     transfers = [
-        recorded(
-            row.transfer,
-            row.source,
-            row.target.artifact,
-            scratch=from_scratch.get((row.target.artifact, row.cell.label_budget)),
-            kin=row.cell.source,
-        )
+        recorded(row.transfer, row.source, row.target.artifact, from_scratch, kin=row.cell.source)
         for row in rows
         if row.source is not None and row.cell.method == "fine-tune"
     ]
@@ -179,9 +172,8 @@ def _outcomes(
     group: Sequence[Measured], past: Sequence[PastTransfer], from_scratch: FromScratch
 ) -> list[Outcome]:
     first = group[0]
-    scratch = from_scratch.get((first.target.artifact, first.cell.label_budget))
     candidates = [
-        candidate(row.source, Evidence.of(row.transfer), scratch=scratch)
+        recorded(row.transfer, row.source, row.target.artifact, from_scratch).source
         for row in group
         if row.source is not None
     ]

@@ -26,7 +26,7 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
     spec, target = job.spec, load(Dataset, job.spec.dataset_id)
     prepare(job, [Responder(job, embedding_of(job, id_)) for id_ in spec.model_ids], [target])
     from_scratch = accuracies_from_scratch()
-    scratch = from_scratch.get((target.artifact, spec.label_budget))
+    scratch = from_scratch.newest.get((target.artifact, spec.label_budget))
     candidates: list[Candidate] = []
     measured: list[Evidence] = []
     labels = TargetLabels(job, target)

@@ -21,14 +21,13 @@ from workers import cards, pixels, provenance, twins
 from workers.active import ActiveJob, load
 from workers.evidence import Evidence, evidence
 from workers.kept_models import keep_network
+from workers.past_transfers import SCRATCH_SIZE
 from workers.products import Made, Product
 from workers.responses import Matrix
 from workers.twins import Seen
 
 if TYPE_CHECKING:
     from g2l.nn.transfer import Outcome, TransferResult
-
-SCRATCH_SIZE = 32  # pixels
 
 
 def run(job: ActiveJob[TransferSpec]) -> Product:
