@@ -207,6 +207,10 @@ METHOD: Final[dict[str, tuple[str, str]]] = {
         "It cannot be both learned and tested: add images, or leave the class out.",
     ),
     "bad-labels": ("The labels are not usable", "Each image needs one label, of two or more classes."),
+    "unreadable-transfers": (
+        "A file of past transfers cannot be read",
+        "The service's operator named it in G2L_PAST_TRANSFERS: give a study's transfers.parquet, or none.",
+    ),
     "bad-probabilities": (
         "The class probabilities are not usable",
         "The source's classifier gave no probabilities for some image: take another source.",

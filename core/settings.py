@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     uri_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Folders below which `file://` dataset URIs are allowed, separated by `:`."
     )
+    past_transfers: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (),
+        description="Transfers of other services that forecasts learn from too, as studies write them "
+        "(`transfers.parquet`), separated by `:`.",
+    )
     max_upload_bytes: int = Field(1 << 40, ge=1, description="Largest accepted upload, in bytes.")
     max_items: int = Field(10_000_000, ge=1, description="Most items that one dataset may hold.")
     workers: int = Field(1, ge=1, le=64, description="Worker processes that `g2l serve` starts.")
@@ -65,9 +70,9 @@ class Settings(BaseSettings):
     idempotency_hours: float = Field(48.0, ge=24, description="How long answers to keyed requests are kept.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
-    @field_validator("uri_roots", mode="before")
+    @field_validator("uri_roots", "past_transfers", mode="before")
     @classmethod
-    def _split_roots(cls, value: object) -> object:
+    def _split_paths(cls, value: object) -> object:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
 
     @field_validator("store_url", mode="after")
@@ -76,6 +81,13 @@ class Settings(BaseSettings):
         if value is not None and not re.fullmatch(r"s3://[^/\s]+(/[^/\s]+)*/?", value):
             raise ValueError(f"give s3://bucket or s3://bucket/prefix; got {value}")
         return value
+
+    @field_validator("past_transfers", mode="after")
+    @classmethod
+    def _are_there(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        if absent := [str(path) for path in value if not path.is_file()]:
+            raise ValueError(f"give files that are there; {', '.join(absent)} is none")
+        return tuple(path.absolute() for path in value)
 
     @field_validator("home", mode="after")
     @classmethod

@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import Float, select
 
 from core.db.resources import Dataset, Model, Transfer
+from core.settings import get_settings
 from g2l.forecast.records import Candidate, PastTransfer
+from g2l.forecast.table import read_transfers
 from workers.evidence import Evidence
 from workers.patience import patiently
 
@@ -36,7 +38,13 @@ class FromScratch:
 
 
 def past_transfers(from_scratch: FromScratch) -> list[PastTransfer]:
-    """All fine-tunings of a source so far; a target is known by its content, not by its upload."""
+    """All fine-tunings of a source so far, and those of other services that the settings name.
+
+    A target is known by its content, not by its upload; one of another service by its name.
+
+    Raises:
+        UnreadableTransfersError: a file that the settings name is none of transfers.
+    """
     statement = (
         select(Transfer, Model, Dataset.artifact)
         .join(Model, Model.id == Transfer.model_id)
@@ -45,7 +53,8 @@ def past_transfers(from_scratch: FromScratch) -> list[PastTransfer]:
         .order_by(Transfer.id)
     )
     rows = patiently(lambda session: session.execute(statement).all())
-    return [recorded(past, source, target, from_scratch) for past, source, target in rows]
+    own = [recorded(past, source, target, from_scratch) for past, source, target in rows]
+    return own + [record for path in get_settings().past_transfers for record in read_transfers(path)]
 
 
 def accuracies_from_scratch() -> FromScratch:
