@@ -17,7 +17,7 @@ from g2l.transferability.scores import transferability_scores
 from workers import pixels
 from workers.active import ActiveJob, load
 from workers.embedders import embedding_of
-from workers.responses import Responder
+from workers.responses import Matrix, Responder
 
 MEAN_ITEMS = 2000  # responses that stand for a dataset's
 
@@ -67,9 +67,24 @@ class Evidence:
 
 
 def evidence(
-    job: ActiveJob[Any], source: Model, target: Dataset, *, label_budget: int | None, seed: int
+    job: ActiveJob[Any],
+    source: Model,
+    target: Dataset,
+    *,
+    label_budget: int | None,
+    image_size: int | None,
+    seed: int,
 ) -> tuple[Evidence, Responder]:
     """Measure a source on a target, in the source's own features.
+
+    Args:
+        job: that it is measured for.
+        source: what is measured.
+        target: on what.
+        label_budget: labelled images a class that scores may look at; None for all.
+        image_size: pixels that the transfer runs at, and scores are measured at; None for the source's own.
+            Divergences, which are between whole datasets, are measured at that always.
+        seed: of the draw of labelled images.
 
     Returns:
         what was found, and the responder whose new responses are to be written with the job's product.
@@ -79,7 +94,8 @@ def evidence(
     if source.dataset_id is not None and source.role == "source":
         pool = responder.sample(load(Dataset, source.dataset_id), MEAN_ITEMS)
         apart = {**divergences(pool, responder.sample(target, MEAN_ITEMS))}
-    scores = _scores(job, source, target, responder, label_budget=label_budget, seed=seed)
+    size = None if image_size == source.image_size else image_size
+    scores = _scores(job, source, target, responder, label_budget=label_budget, image_size=size, seed=seed)
     return Evidence(scores, apart), responder
 
 
@@ -90,15 +106,16 @@ def _scores(
     responder: Responder,
     *,
     label_budget: int | None,
+    image_size: int | None,
     seed: int,
 ) -> Measures | None:
     pack = pixels.open_pack(job.store, target)
     try:
         items = budget_indices(pack.class_ids, pack.target_split().train, label_budget, seed=seed)
         scores = transferability_scores(
-            np.asarray(responder.of(target)[items]),
+            _responses(job, target, responder, items, image_size),
             pack.class_ids[items],
-            source_probabilities=_classifier(job, source, target, items),
+            source_probabilities=_classifier(job, source, target, items, image_size),
         )
     except G2LError as error:
         if error.code not in _UNSCORABLE:
@@ -107,8 +124,28 @@ def _scores(
     return dataclasses.asdict(scores)
 
 
+def _responses(
+    job: ActiveJob[Any],
+    target: Dataset,
+    responder: Responder,
+    items: pixels.Indices,
+    image_size: int | None,
+) -> Matrix:
+    """Of the items; at another size than the source's own they are computed anew."""
+    from g2l.nn.model_embedder import ModelEmbedder
+
+    network = responder.embedding.network
+    if image_size is None or not isinstance(network, ModelEmbedder):
+        return np.asarray(responder.of(target)[items])
+    return network.at_size(image_size).embed(pixels.images_at(job, target, image_size, items))
+
+
 def _classifier(
-    job: ActiveJob[Any], source: Model, target: Dataset, items: pixels.Indices
+    job: ActiveJob[Any],
+    source: Model,
+    target: Dataset,
+    items: pixels.Indices,
+    image_size: int | None,
 ) -> Callable[[pixels.Indices], Probabilities] | None:
     """The source's own classifier on some of the items; None where it was trained towards no classes."""
     widths = _softmaxes(source)
@@ -118,11 +155,12 @@ def _classifier(
     def probabilities(picked: pixels.Indices) -> Probabilities:
         from g2l.nn.outputs import class_probabilities
 
-        images = pixels.images_at(job, target, source.image_size, items[picked])
+        images = pixels.images_at(job, target, image_size or source.image_size, items[picked])
         return class_probabilities(
             job.store.path(source.artifact),
             images,
             widths=widths,
+            image_size=image_size,
             on_progress=job.counting("classifying by the source", "images"),
         )
 

@@ -66,8 +66,12 @@ def check_forecast(db: Session, spec: ForecastSpec) -> None:
             where = f"model_ids/{index}"
             if spec.model_ids.index(model_id) != index:
                 inputs.refuse(where, f"{model_id} is there already; name each source once.")
-            elif reason := source_mismatch(inputs.model(model_id), dataset):
+            elif reason := source_mismatch(model := inputs.model(model_id), dataset):
                 inputs.refuse(where, reason)
+            else:
+                check_size_of_transfer(
+                    inputs, "image_size", model.arch, trained_at=model.image_size, image_size=spec.image_size
+                )
     inputs.finish()
 
 

@@ -110,7 +110,7 @@ def _model(asked: Asked) -> BaseModel:
 def _forecast(asked: Asked) -> BaseModel:
     target = asked.target
     sources = {"model_ids": [asked.made.model_id]}
-    options = {"dataset_id": target.dataset_id, "label_budget": target.label_budget}
+    options = target.model_dump(include={"dataset_id", "label_budget", "image_size"})
     return ForecastSpec.model_validate(sources | options)
 
 

@@ -51,11 +51,14 @@ def create(
     models: Annotated[list[str], typer.Argument(metavar="MODEL…", help="The candidates, mdl_….")],
     label_budget: LabelBudget = None,
     target_accuracy: Annotated[float | None, typer.Option(help="What is hoped for, between 0 and 1.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Pixels that the transfers will run at.")] = None,
     name: Name = None,
     wait: Wait = True,
 ) -> None:
     """Rank sources for a target."""
-    fields = given(name=name, label_budget=label_budget, target_accuracy=target_accuracy)
+    fields = given(
+        name=name, label_budget=label_budget, image_size=image_size, target_accuracy=target_accuracy
+    )
     job = session.client.forecasts.create(dataset_id=dataset, model_ids=models, **fields)
     finish(session, job, wait_for_it=wait)
 

@@ -174,12 +174,17 @@ class TransferSpec(TypedDict, total=False):
 
 
 class ForecastSpec(TypedDict, total=False):
-    """A forecast job over candidate sources."""
+    """A forecast job over candidate sources.
+
+    Attributes:
+        image_size: pixels that the transfers will run at, where sources are measured; None: each one's own.
+    """
 
     dataset_id: Required[str]
     model_ids: Required[list[str]]
     name: str | None
     label_budget: int | None
+    image_size: int | None
     target_accuracy: float | None
 
 

@@ -1,5 +1,6 @@
 """Networks as embedders: any image model folder, one trained on the anchors' labels, one on no labels."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,11 @@ class ModelEmbedder:
     def image_size(self) -> tuple[int, int] | None:
         """(height, width) in pixels that images are resized to."""
         return self._preprocessing.size
+
+    def at_size(self, image_size: int) -> "ModelEmbedder":
+        """The same network on images resized to another side, in pixels, if it takes them."""
+        resized = replace(self._preprocessing, size=(image_size, image_size))
+        return ModelEmbedder(self._model, resized, flips=self._flips, kind=self.kind)
 
     def embed(
         self, images: Array, *, batch_size: int = 256, on_progress: Progress | None = None

@@ -1,6 +1,7 @@
 """What a model's own classifier says of images: the outputs that LEEP and NCE are measured on."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ def class_probabilities(
     images: Images,
     *,
     widths: Sequence[int] | None = None,
+    image_size: int | None = None,
     batch_size: int = 256,
     on_progress: Progress | None = None,
 ) -> tuple[Probabilities, ...]:
@@ -30,6 +32,7 @@ def class_probabilities(
         folder: of a model in the Hugging Face layout.
         images: (N, H, W, C) uint8 or uint16.
         widths: outcomes of each softmax, in the order of the outputs; one softmax over all outputs if None.
+        image_size: side in pixels that images are resized to, if the network takes it; its own if None.
         batch_size: images at once.
         on_progress: called with images done and in all; may raise to stop.
 
@@ -50,11 +53,14 @@ def class_probabilities(
     parts = list(widths) if widths is not None else [len(loaded.labels)]
     if sum(parts) != len(loaded.labels):
         raise ValueError(f"softmaxes of widths {parts} do not make up {len(loaded.labels)} outputs")
+    preprocessing = loaded.preprocessing
+    if image_size is not None:
+        preprocessing = replace(preprocessing, size=(image_size, image_size))
     model = loaded.model.to(pick_device())
     made = [np.empty((len(images), width)) for width in parts]
     for start in range(0, len(images), batch_size):
         stop = min(start + batch_size, len(images))
-        logits = predict(model, images[start:stop], loaded.preprocessing).double()
+        logits = predict(model, images[start:stop], preprocessing).double()
         for filled, part in zip(made, torch.split(logits, parts, dim=1), strict=True):
             filled[start:stop] = torch.softmax(part, dim=1).cpu().numpy()
         if on_progress:

@@ -131,6 +131,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("transfers", {"dataset_id": "$pool", "model_id": "$vit", "image_size": 32}),
     ("transfers", {"dataset_id": "$grey", "model_id": "$onnx", "method": "linear-probe"}),
     ("forecasts", {"dataset_id": "$unlabelled", "model_ids": ["$mdl"]}),
+    ("forecasts", {"dataset_id": "$pool", "model_ids": ["$mdl", "$theirs"], "image_size": 48}),
     ("pipelines", {"dataset_id": "$pool"}),
     ("pipelines", {"dataset_id": "$pool", "transfer": {"dataset_id": "$grey"}}),
     ("pipelines", {"dataset_id": "$pool", "anchors": GIVEN, "labeling": {"length": 4}}),
@@ -253,6 +254,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("transfers", {"dataset_id": "$pool", "model_id": "$onnx"}, ["#/model_id"]),
     ("transfers", {"dataset_id": "$bands", "model_id": "$onnx", "method": "linear-probe"}, ["#/model_id"]),
     ("forecasts", {"dataset_id": "$pool", "model_ids": ["$mdl", "$onnx"]}, ["#/model_ids/1"]),
+    ("forecasts", {**POOL, "model_ids": ["$mdl", "$vit"], "image_size": 64}, ["#/image_size"]),
     # Channels.
     ("anchor-sets", _found("$bands", 4) | {"embedder": "$mdl"}, ["#/embedder"]),
     ("anchor-sets", _found("$bands", 4) | {"fit_on": "$pool"}, ["#/embedder"]),

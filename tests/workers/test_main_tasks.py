@@ -264,6 +264,23 @@ def test_a_forecast_without_past_is_the_knn_score(service: Service, children: di
     assert source["divergences"] == pytest.approx(transfer.divergences)
 
 
+def test_sources_are_measured_at_the_size_of_the_transfer(
+    service: Service, children: dict[str, Job], target: str
+) -> None:
+    """Not at their own: fine-tuning starts from the features that larger images have."""
+    model = made(service, children, "model", Model)
+    own = made(service, children, "transfer", Transfer)  # at its 16 pixels
+    larger = QUICK | {"image_size": 32, "label_budget": 5, "seed": 0}
+    asked = TransferSpec(dataset_id=target, model_id=model.id, **larger)
+    transfer = service.row(Transfer, service.succeeded(service.submit("transfer", asked)))
+    assert set(transfer.scores) == set(own.scores)
+    assert all(transfer.scores[name] != own.scores[name] for name in ("logme", "h_score", "leep"))
+    assert transfer.divergences == pytest.approx(own.divergences)
+    spec = ForecastSpec(dataset_id=target, model_ids=[model.id], label_budget=5, image_size=32)
+    forecast = service.row(Forecast, service.succeeded(service.submit("forecast", spec)))
+    assert forecast.sources[0]["scores"] == pytest.approx(transfer.scores)
+
+
 def test_a_forecast_says_what_the_target_is_like_in_the_sources_words(
     service: Service, children: dict[str, Job], target: str, pool: str
 ) -> None:

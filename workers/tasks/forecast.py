@@ -35,7 +35,9 @@ def run(job: ActiveJob[ForecastSpec]) -> Product:
     for model_id in spec.model_ids:
         job.enter("measuring the sources")
         source = load(Model, model_id)
-        known, responder = evidence(job, source, target, label_budget=spec.label_budget, seed=0)
+        known, responder = evidence(
+            job, source, target, label_budget=spec.label_budget, image_size=spec.image_size, seed=0
+        )
         candidates.append(candidate(source, known, scratch=scratch))
         measured.append(known)
         target_labels.append(labels.of(source))

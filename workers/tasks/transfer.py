@@ -40,7 +40,14 @@ def run(job: ActiveJob[TransferSpec]) -> Product:
     known, also, frozen = Evidence(None, None), [], None
     if source is not None:
         job.enter("measuring the source")
-        known, responder = evidence(job, source, target, label_budget=spec.label_budget, seed=spec.seed)
+        known, responder = evidence(
+            job,
+            source,
+            target,
+            label_budget=spec.label_budget,
+            image_size=spec.image_size,
+            seed=spec.seed,
+        )
         also = responder.also
         if source.role == "embedder":
             frozen = responder.of(target)
