@@ -36,7 +36,7 @@ def main() -> None:
     given = parser.parse_args()
     if bool(given.tables) == bool(given.simulated):
         parser.error("give tables of transfers, or --simulated")
-    transfers = [record for path in given.tables for record in read_transfers(path)]
+    transfers = read_transfers(*given.tables)
     if given.simulated:
         world = World(targets=given.simulated, budgets=given.budgets)
         transfers = simulated(world, seed=given.seed)

@@ -54,7 +54,7 @@ def past_transfers(from_scratch: FromScratch) -> list[PastTransfer]:
     )
     rows = patiently(lambda session: session.execute(statement).all())
     own = [recorded(past, source, target, from_scratch) for past, source, target in rows]
-    return own + [record for path in get_settings().past_transfers for record in read_transfers(path)]
+    return own + read_transfers(*get_settings().past_transfers)
 
 
 def accuracies_from_scratch() -> FromScratch:
@@ -73,7 +73,7 @@ def accuracies_from_scratch() -> FromScratch:
     found: dict[tuple[Cell, Recipe], list[float]] = defaultdict(list)
     last: dict[Cell, Recipe] = {}
     for target, budget, spec, accuracy in patiently(lambda session: session.execute(statement).all()):
-        cell, recipe = (target, budget), _recipe_of_transfer(spec, SCRATCH_SIZE)
+        cell, recipe = (target, budget), _recipe_of_transfer(spec, None)
         found[cell, recipe].append(accuracy)
         last[cell] = recipe
     means = {key: fmean(accuracies) for key, accuracies in found.items()}
@@ -84,7 +84,7 @@ def recorded(
     past: Transfer, source: Model, target: str, from_scratch: FromScratch, *, kin: str | None = None
 ) -> PastTransfer:
     """A transfer's row as forecasts take it; `kin` names sources like this one, in place of its recipe."""
-    recipe = _recipe_of_transfer(past.spec, source.image_size)
+    recipe = _recipe_of_transfer(past.spec, source)
     scratch = from_scratch.by_recipe.get(((target, past.label_budget), recipe))
     return PastTransfer(
         target_id=target,
@@ -106,16 +106,19 @@ def source_size(source: Model) -> int | None:
     return source.metrics.get("n_train")
 
 
+def size_of_transfer(spec: Mapping[str, Any], source: Model | None) -> int:
+    """Pixels that a transfer runs at: those asked for, else the source's own, or the default from scratch."""
+    asked: int | None = spec.get("image_size")
+    return asked or (source.image_size if source is not None else SCRATCH_SIZE)
+
+
 def _recipe_of_source(source: Model) -> str:
     """What a source has in common with those that differ from it by seed or name."""
     asked = {name: value for name, value in source.spec.items() if name not in ("name", "seed")}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _recipe_of_transfer(spec: Mapping[str, Any], own_size: int) -> Recipe:
+def _recipe_of_transfer(spec: Mapping[str, Any], source: Model | None) -> Recipe:
     """What a transfer has in common with one from scratch beside it."""
-    size = spec.get("image_size") or own_size
-    return (
-        size,
-        *(spec.get(name) for name in ("epochs", "batch_size", "learning_rate", "balance", "augmentation")),
-    )
+    named = ("epochs", "batch_size", "learning_rate", "balance", "augmentation")
+    return (size_of_transfer(spec, source), *(spec.get(name) for name in named))

@@ -28,6 +28,7 @@ from workers.past_transfers import (
     accuracies_from_scratch,
     past_transfers,
     recorded,
+    size_of_transfer,
     source_size,
 )
 
@@ -52,6 +53,7 @@ _COLUMNS = [
     ("n_test", pa.int64()),
     ("arch", pa.string()),
     ("epochs", pa.int64()),
+    ("image_size", pa.int64()),  # pixels that the transfer ran at
     ("learning_rate", pa.float64()),
     ("seconds", pa.float64()),
     ("source_size", pa.int64()),
@@ -117,6 +119,7 @@ def _row(row: Measured) -> dict[str, Any]:
         "n_test": sum(map(sum, transfer.confusion)),
         "arch": transfer.arch,
         "epochs": transfer.epochs,
+        "image_size": size_of_transfer(transfer.spec, row.source),
         "learning_rate": transfer.learning_rate,
         "seconds": transfer.seconds,
         "source_size": None if row.source is None else source_size(row.source),

@@ -3,14 +3,20 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, ClassVar
 
-import numpy as np
-
 from g2l.errors import G2LError
-from g2l.figures import FIGURES
+from g2l.figures import FIGURES, Figures
 from g2l.forecast.records import Candidate, PastTransfer
 from g2l.studies.runs import read_rows
+
+_NEEDED = (
+    *("method", "target", "label_budget", "epochs", "accuracy"),
+    *("model_id", "source", "source_size", "n_classes"),
+)
+_Row = Mapping[str, Any]
+_Cell = tuple[str, int | None, int, int | None]  # target, label budget, epochs, pixels
 
 
 class UnreadableTransfersError(G2LError):
@@ -20,42 +26,47 @@ class UnreadableTransfersError(G2LError):
     title: ClassVar[str] = "A file of past transfers cannot be read"
 
 
-def read_transfers(path: str | Path) -> list[PastTransfer]:
-    """Linear probes left out; targets are named as `read_rows` does.
+def read_transfers(*paths: str | Path) -> list[PastTransfer]:
+    """Linear probes left out; targets are named as `read_rows` does, those of several files alike.
 
-    Of those from scratch their mean accuracy is known to the others on the same target and label budget. A
-    row's `source` names its recipe, so equal names in several files are taken for equal recipes. Files from
-    before a figure was measured lack its column.
+    The accuracy from scratch is known to the others on the same target and label budget, for as many epochs
+    and at as many pixels: the mean over seeds, in whichever file. A row's `source` names its recipe, so equal
+    names in several files are taken for equal recipes. Files from before a figure was measured lack it.
 
     Raises:
-        UnreadableTransfersError: it is not there, no Parquet, or lacks a column.
+        UnreadableTransfersError: one is not there, no Parquet, or lacks a column.
     """
-    try:
-        return _records([row for row in read_rows(path) if row["method"] == "fine-tune"])
-    except (OSError, ValueError, KeyError) as error:  # what pyarrow raises of a file is a ValueError
-        raise UnreadableTransfersError(f"{path} is no transfers.parquet of a study: {error}") from error
-
-
-def _records(rows: Sequence[Mapping[str, Any]]) -> list[PastTransfer]:
-    from_scratch: dict[tuple[str, int | None], list[float]] = defaultdict(list)
+    rows = [row for path in paths for row in _fine_tunings(path)]
+    from_scratch: dict[_Cell, list[float]] = defaultdict(list)
     for row in rows:
         if row["model_id"] is None:
-            from_scratch[row["target"], row["label_budget"]].append(row["accuracy"])
-    scratch = {cell: float(np.mean(accuracies)) for cell, accuracies in from_scratch.items()}
-    return [
-        PastTransfer(
-            target_id=row["target"],
-            source=Candidate(
-                row["model_id"],
-                row["source_size"],
-                {name: row.get(name) for name in FIGURES}
-                | {"scratch": scratch.get((row["target"], row["label_budget"]))},
-                row["source"],
-            ),
-            n_classes=row["n_classes"],
-            label_budget=row["label_budget"],
-            accuracy=row["accuracy"],
+            from_scratch[_cell(row)].append(row["accuracy"])
+    scratch = {cell: fmean(accuracies) for cell, accuracies in from_scratch.items()}
+    return [_record(row, scratch.get(_cell(row))) for row in rows if row["model_id"] is not None]
+
+
+def _fine_tunings(path: str | Path) -> Sequence[_Row]:
+    try:
+        rows = read_rows(path)
+    except (OSError, ValueError, KeyError) as error:  # what pyarrow raises of a file is a ValueError
+        raise UnreadableTransfersError(f"{path} is no transfers.parquet of a study: {error}") from error
+    if absent := [name for row in rows[:1] for name in _NEEDED if name not in row]:
+        raise UnreadableTransfersError(
+            f"{path} is no transfers.parquet of a study: it has no {', '.join(absent)}"
         )
-        for row in rows
-        if row["model_id"] is not None
-    ]
+    return [row for row in rows if row["method"] == "fine-tune"]
+
+
+def _cell(row: _Row) -> _Cell:
+    return row["target"], row["label_budget"], row["epochs"], row.get("image_size")
+
+
+def _record(row: _Row, scratch: float | None) -> PastTransfer:
+    figures: Figures = {name: row.get(name) for name in FIGURES} | {"scratch": scratch}
+    return PastTransfer(
+        target_id=row["target"],
+        source=Candidate(row["model_id"], row["source_size"], figures, row["source"]),
+        n_classes=row["n_classes"],
+        label_budget=row["label_budget"],
+        accuracy=row["accuracy"],
+    )

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
@@ -75,6 +76,13 @@ def test_transfers_of_other_services_are_learnt_from_too(known: Any, tmp_path: P
     with (
         environment(G2L_PAST_TRANSFERS=str(tmp_path / "notes.txt")),
         pytest.raises(UnreadableTransfersError, match=r"notes\.txt is no transfers\.parquet"),
+    ):
+        past_transfers(accuracies_from_scratch())
+    lacking = tmp_path / "lacking.parquet"
+    pq.write_table(pq.read_table(STUDY).drop_columns(["n_classes"]), lacking)
+    with (
+        environment(G2L_PAST_TRANSFERS=str(lacking)),
+        pytest.raises(UnreadableTransfersError, match="it has no n_classes"),
     ):
         past_transfers(accuracies_from_scratch())
     with pytest.raises(ValidationError, match=r"gone\.parquet is none"):

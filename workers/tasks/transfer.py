@@ -21,7 +21,7 @@ from workers import cards, pixels, provenance, twins
 from workers.active import ActiveJob, load
 from workers.evidence import Evidence, evidence
 from workers.kept_models import keep_network
-from workers.past_transfers import SCRATCH_SIZE
+from workers.past_transfers import size_of_transfer
 from workers.products import Made, Product
 from workers.responses import Matrix
 from workers.twins import Seen
@@ -99,7 +99,7 @@ def _transfer(
     from g2l.nn.transfer import transfer
 
     spec = job.spec
-    size = spec.image_size or (source.image_size if source is not None else SCRATCH_SIZE)
+    size = size_of_transfer(job.stored_spec, source)
     images_train = pixels.images_at(job, target, size, train)
     images_test = pixels.images_at(job, target, size, test)
 

@@ -5,6 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.simulated_transfers import World, simulated
@@ -103,6 +106,19 @@ def test_recorded_transfers_know_what_scratch_reached() -> None:
     found = {each.method: each for each in score_forecasts(blind) if each.kind != "oracle"}
     assert value(found["forecast"].error) == value(before.error)
     assert "scratch alone" not in found
+
+
+def test_files_of_one_target_share_what_scratch_reached(tmp_path: Path) -> None:
+    study = pq.read_table("docs/results/transfers-seed0.parquet")
+    scratch = pc.is_null(study["model_id"])
+    for name, which in (("scratch", scratch), ("sources", pc.invert(scratch))):
+        pq.write_table(study.filter(which), tmp_path / f"{name}.parquet")
+    beside, also = tmp_path / "sources.parquet", tmp_path / "scratch.parquet"
+    assert {each.source.figures["scratch"] for each in read_transfers(beside)} == {None}
+    assert read_transfers(beside, also) == read_transfers("docs/results/transfers-seed0.parquet")
+    larger = study.filter(scratch).append_column("image_size", pa.array([128] * 10))  # none of these
+    pq.write_table(larger, tmp_path / "scratch.parquet")
+    assert {each.source.figures["scratch"] for each in read_transfers(beside, also)} == {None}
 
 
 def test_one_run_of_each_source_tells_as_much_as_runs_are_alike() -> None:
