@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.machine import describe
 from benchmarks.simulated_transfers import World, simulated
-from g2l.forecast.baselines import Method
+from g2l.forecast.baselines import Method, before_any_training
 from g2l.forecast.records import PastTransfer
 from g2l.forecast.scoring import SCORED_TARGETS, Score, score, score_budgets, score_forecasts
 from g2l.forecast.table import read_transfers
@@ -69,15 +69,16 @@ def report(transfers: Sequence[PastTransfer], entered: Sequence[Method] = ()) ->
             _shown(each.regret, 100, 2),
         )
         print(f"| {each.method}{known} | {' | '.join(figures)} |")
-    budgets = score_budgets(transfers)
     print()
-    if budgets is None:
+    for knowing, asked in (("", before_any_training(transfers)), (", scratch known", transfers)):
+        budgets = score_budgets(asked)
+        if budgets is None:
+            print(
+                "Of the labels an accuracy needs nothing can be said: too few targets have several budgets."
+            )
+            return
         print(
-            "Of the labels that an accuracy needs nothing can be said: too few targets have several budgets."
-        )
-    else:
-        print(
-            f"Labels a class for an accuracy: off by {_shown(budgets.error, 1, 2)} doublings, "
+            f"Labels a class for an accuracy{knowing}: off by {_shown(budgets.error, 1, 2)} doublings, "
             f"{_shown(budgets.coverage, 100, 0)} % in the 90 % interval."
         )
 

@@ -87,12 +87,17 @@ def static(past: Transfers, asked: Transfers) -> Floats:
     return _mean(past, asked) + _each(lambda record: standing.get(record.source.kin, 0.0), asked)
 
 
+def before_any_training(asked: Transfers) -> Transfers:
+    """The same, with nothing known of what scratch reached."""
+    return _keeping(asked, frozenset(FIGURES) - OF_THE_TARGET)
+
+
 def _forecast(past: Transfers, asked: Transfers) -> Said:
-    return _said(past, _keeping(asked, frozenset(FIGURES) - OF_THE_TARGET))
+    return _said(past, before_any_training(asked))
 
 
 def _regression(past: Transfers, asked: Transfers) -> Said:
-    asked = _keeping(asked, frozenset(FIGURES) - OF_THE_TARGET)
+    asked = before_any_training(asked)
     first, nothing = asked[0], np.full(len(asked), np.nan)
     sources = [record.source for record in asked]
     rows = rows_of(past, sources, label_budget=first.label_budget)
