@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.machine import describe
 from benchmarks.simulated_transfers import World, simulated
 from g2l.forecast.baselines import Method, before_any_training
+from g2l.forecast.expected import forecast
 from g2l.forecast.records import PastTransfer
 from g2l.forecast.scoring import SCORED_TARGETS, Score, score, score_budgets, score_forecasts
 from g2l.forecast.table import read_transfers
@@ -33,6 +34,7 @@ def main() -> None:
         metavar="MODULE:FUNCTION",
         help="a method of your own: past transfers and those asked for in, g2l.forecast.baselines.Said out",
     )
+    parser.add_argument("--told", metavar="TARGET", help="also what was expected there, and what came out")
     given = parser.parse_args()
     if bool(given.tables) == bool(given.simulated):
         parser.error("give tables of transfers, or --simulated")
@@ -42,6 +44,8 @@ def main() -> None:
         transfers = simulated(world, seed=given.seed)
     print(f"{describe()}\n")
     report(transfers, given.enter)
+    if given.told:
+        report_target(transfers, given.told)
 
 
 def report(transfers: Sequence[PastTransfer], entered: Sequence[Method] = ()) -> None:
@@ -81,6 +85,26 @@ def report(transfers: Sequence[PastTransfer], entered: Sequence[Method] = ()) ->
             f"Labels a class for an accuracy{knowing}: off by {_shown(budgets.error, 1, 2)} doublings, "
             f"{_shown(budgets.coverage, 100, 0)} % in the 90 % interval."
         )
+
+
+def report_target(transfers: Sequence[PastTransfer], target: str) -> None:
+    """Print what is told of each transfer on a target from the others, and what it came to."""
+    asked = [record for record in transfers if record.target_id == target]
+    print(f"\n| on {target} | before any training | scratch known | came out |\n|---|---|---|---|")
+    for known, knowing, record in zip(before_any_training(asked), asked, asked, strict=True):
+        expected = " | ".join(_expected(each, transfers) for each in (known, knowing))
+        print(f"| {record.source.kin} | {expected} | {100 * record.accuracy:.1f} |")
+
+
+def _expected(asked: PastTransfer, transfers: Sequence[PastTransfer]) -> str:
+    made = forecast(
+        [asked.source], transfers, target_id=asked.target_id, label_budget=asked.label_budget
+    ).sources[0]
+    return (
+        "-"
+        if made.value is None
+        else f"{100 * made.value:.1f} ({100 * made.low:.0f} to {100 * made.high:.0f})"
+    )
 
 
 def _method(word: str) -> Method:
