@@ -9,7 +9,6 @@ import pytest
 from benchmarks import forecasts
 from g2l.forecast.baselines import Said, Transfers
 
-
 ROOT = Path(__file__).parents[1]
 
 
