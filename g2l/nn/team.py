@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from mmap import mmap
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from g2l.errors import TeamLostError
 from g2l.nn.images import Images, Indices
+
+SEEN_TO_END = 5.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,11 @@ def led(size: int, member: Callable[..., None], *handed: Any) -> Iterator[Team]:
             with _met(Team(0, size), meeting) as team:
                 yield team
         except RuntimeError as error:
+            # The connections of a killed process are closed a moment before it has an exit code.
+            ended = wait([other.sentinel for other in others], timeout=SEEN_TO_END)
+            for other in others:
+                if other.sentinel in ended:
+                    other.join(SEEN_TO_END)
             if all(other.exitcode in (None, 0) for other in others):
                 raise
             raise TeamLostError("a process of the training has died; the log says why") from error
