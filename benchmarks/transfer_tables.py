@@ -36,7 +36,7 @@ def main() -> None:
         "--knobs", type=Path, help="a folder for such plots, one a knob: sources called `KNOB: VALUE`"
     )
     given = parser.parse_args()
-    runs = [run for path in given.files for run in read_runs(path)]
+    runs = read_runs(*given.files)
     print(f"{len(runs)} transfers of {len({run.source for run in runs})} sources.")
     for budget in label_budgets(runs):
         here = [run for run in runs if run.label_budget == budget]

@@ -1,7 +1,7 @@
 """The fine-tunings of sources in a study's `transfers.parquet`, as forecasts take them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from g2l.forecast.records import Candidate, PastTransfer
 from g2l.studies.runs import read_rows
 
 _NEEDED = (
-    *("method", "target", "label_budget", "epochs", "accuracy"),
+    *("method", "target", "target_name", "label_budget", "epochs", "accuracy"),
     *("model_id", "source", "source_size", "n_classes"),
 )
 _Row = Mapping[str, Any]
@@ -36,7 +36,9 @@ def read_transfers(*paths: str | Path) -> list[PastTransfer]:
     Raises:
         UnreadableTransfersError: one is not there, no Parquet, or lacks a column.
     """
-    rows = [row for path in paths for row in _fine_tunings(path)]
+    for path in paths:
+        _require_transfers(path)
+    rows = [row for row in read_rows(*paths) if row["method"] == "fine-tune"]
     from_scratch: dict[_Cell, list[float]] = defaultdict(list)
     for row in rows:
         if row["model_id"] is None:
@@ -45,16 +47,17 @@ def read_transfers(*paths: str | Path) -> list[PastTransfer]:
     return [_record(row, scratch.get(_cell(row))) for row in rows if row["model_id"] is not None]
 
 
-def _fine_tunings(path: str | Path) -> Sequence[_Row]:
+def _require_transfers(path: str | Path) -> None:
+    import pyarrow.parquet as pq
+
     try:
-        rows = read_rows(path)
-    except (OSError, ValueError, KeyError) as error:  # what pyarrow raises of a file is a ValueError
+        absent = set(_NEEDED) - set(pq.read_schema(path).names)
+    except (OSError, ValueError) as error:  # what pyarrow raises of a file is a ValueError
         raise UnreadableTransfersError(f"{path} is no transfers.parquet of a study: {error}") from error
-    if absent := [name for row in rows[:1] for name in _NEEDED if name not in row]:
+    if absent:
         raise UnreadableTransfersError(
-            f"{path} is no transfers.parquet of a study: it has no {', '.join(absent)}"
+            f"{path} is no transfers.parquet of a study: it has no {', '.join(sorted(absent))}"
         )
-    return [row for row in rows if row["method"] == "fine-tune"]
 
 
 def _cell(row: _Row) -> _Cell:

@@ -27,12 +27,22 @@ class Run:
     pretraining_seed: int | None = None
 
 
-def read_rows(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of a `transfers.parquet`; `target` is the name, or the id where two targets have one name.
+def read_rows(*paths: str | Path) -> list[dict[str, Any]]:
+    """The rows of `transfers.parquet` files; `target` is the name, or the id where two targets have one name.
+
+    Studies in one service take equal transfers from each other: what stands in several files counts once.
 
     Raises:
         KeyError: a column is missing.
     """
+    rows: dict[object, dict[str, Any]] = {}
+    for path in paths:
+        for number, row in enumerate(_rows_of(path)):
+            rows.setdefault(row.get("transfer_id") or (path, number), row)
+    return list(rows.values())
+
+
+def _rows_of(path: str | Path) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
@@ -45,10 +55,10 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
     ]
 
 
-def read_runs(path: str | Path) -> list[Run]:
-    """The runs of a `transfers.parquet`; raises and names targets as `read_rows` does."""
+def read_runs(*paths: str | Path) -> list[Run]:
+    """The runs of `transfers.parquet` files; raises and names targets as `read_rows` does."""
     columns = [column.name for column in fields(Run)]
-    return [Run(**{name: row[name] for name in columns}) for row in read_rows(path)]
+    return [Run(**{name: row[name] for name in columns}) for row in read_rows(*paths)]
 
 
 def label_budgets(runs: Iterable[Run]) -> list[int | None]:

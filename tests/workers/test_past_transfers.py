@@ -20,9 +20,7 @@ from tests.fixtures.rows import ARTIFACT, add_dataset, add_result
 from workers.past_transfers import accuracies_from_scratch, past_transfers
 
 CLAIM = Claim("job_made", "transfer", 1)
-
-
-STUDY = Path("docs/results/transfers-seed0.parquet").absolute()
+STUDY = Path(__file__).parents[2] / "docs/results/transfers-seed0.parquet"
 
 
 def transfer(dataset_id: str, model_id: str | None, accuracy: float, **asked: Any) -> None:

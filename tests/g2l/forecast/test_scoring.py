@@ -19,6 +19,7 @@ from g2l.studies.intervals import Interval
 from g2l.studies.runs import read_rows
 
 approx = pytest.approx
+ROOT = Path(__file__).parents[3]
 TABLE = simulated(World(targets=SCORED_TARGETS, sources=5, seeds=2))
 
 
@@ -89,7 +90,7 @@ def test_a_constant_does_not_rank() -> None:
 
 def test_recorded_transfers_know_what_scratch_reached() -> None:
     """On the real ones of the transfer study."""
-    path = Path("docs/results/transfers-seed0.parquet")
+    path = ROOT / "docs/results/transfers-seed0.parquet"
     transfers = read_transfers(path)
     rows = [row for row in read_rows(path) if row["method"] == "fine-tune"]
     scratch = {row["target"]: row["accuracy"] for row in rows if row["model_id"] is None}
@@ -109,13 +110,14 @@ def test_recorded_transfers_know_what_scratch_reached() -> None:
 
 
 def test_files_of_one_target_share_what_scratch_reached(tmp_path: Path) -> None:
-    study = pq.read_table("docs/results/transfers-seed0.parquet")
+    study = pq.read_table(ROOT / "docs/results/transfers-seed0.parquet")
     scratch = pc.is_null(study["model_id"])
     for name, which in (("scratch", scratch), ("sources", pc.invert(scratch))):
         pq.write_table(study.filter(which), tmp_path / f"{name}.parquet")
     beside, also = tmp_path / "sources.parquet", tmp_path / "scratch.parquet"
     assert {each.source.figures["scratch"] for each in read_transfers(beside)} == {None}
-    assert read_transfers(beside, also) == read_transfers("docs/results/transfers-seed0.parquet")
+    assert read_transfers(beside, also) == read_transfers(ROOT / "docs/results/transfers-seed0.parquet")
+    assert read_transfers(beside, also, beside) == read_transfers(beside, also)  # each counts once
     larger = study.filter(scratch).append_column("image_size", pa.array([128] * 10))  # none of these
     pq.write_table(larger, tmp_path / "scratch.parquet")
     assert {each.source.figures["scratch"] for each in read_transfers(beside, also)} == {None}
