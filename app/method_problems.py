@@ -202,6 +202,10 @@ METHOD: Final[dict[str, tuple[str, str]]] = {
         "The target cannot be used for a transfer",
         "A target needs two or more labelled classes, each with images to train on and to test on.",
     ),
+    "size-not-taken": (
+        "The model does not take images of this size",
+        "Its weights know places, as a ViT's do: leave image_size out, or train a convolutional network.",
+    ),
     "single-image-class": (
         "A class has a single image",
         "It cannot be both learned and tested: add images, or leave the class out.",

@@ -28,7 +28,7 @@ def write_quarter(path: Path, to: Path) -> None:
     unfinished.rename(to)
 
 
-def write_mixed_pool(sets: Sequence[Path], to: Path) -> None:
+def write_unlabelled(sets: Sequence[Path], to: Path) -> None:
     """Copy the files under `train/` of each zip into one, named by set and number alone: nobody's labels.
 
     Args:

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.demo import take_in
 from benchmarks.machine import describe
-from benchmarks.pools import write_mixed_pool, write_quarter
+from benchmarks.pools import write_quarter, write_unlabelled
 from benchmarks.serving import COMMAND, service
 from g2l.client.sync.client import Client
 from g2l.client.sync.jobs import Job
@@ -26,6 +26,7 @@ from g2l.client.sync.jobs import Job
 EMBEDDER = "lite0"
 MIXED_POOL = "mixed"  # the pool and the unlabelled training images of all targets
 QUARTER = "quarter"  # every fourth image of each class of the pool
+UNLABELLED = "-unlabelled"  # after a target's name: its training images, without their labels
 FRACTALS = "fractals"  # images by formula, as many as the pool has and of as many classes
 ITS_INPUT = {"rescale_factor": 1.0, "image_mean": [127.0], "image_std": [128.0]}
 UNFINISHED = ("queued", "running")
@@ -66,8 +67,11 @@ def take_in_what_is_missing(
     if FRACTALS in pools:
         client.datasets.draw(FRACTALS, n_classes=200, n_items=24_000, image_size=64).wait()
     if MIXED_POOL in pools:
-        write_mixed_pool(sets, mixed)
+        write_unlabelled(sets, mixed)
         take_in(client, mixed)
+    for name in sorted(set(asked.get("target_pools", [])) - known):
+        write_unlabelled([data / f"{name.removesuffix(UNLABELLED)}.zip"], home / f"{name}.zip")
+        take_in(client, home / f"{name}.zip")
     if QUARTER in pools:
         write_quarter(sets[0], quarter)
         take_in(client, quarter)
@@ -96,6 +100,8 @@ def main() -> None:
         request["sources"] = [source for source in request["sources"] if source["name"] in args.sources]
     if args.targets is not None:
         request["targets"] = args.targets
+        if "target_pools" in request:
+            request["target_pools"] = [f"{target}{UNLABELLED}" for target in args.targets]
     if args.transfer_size is not None:
         request["transfer"]["image_size"] = args.transfer_size
     if args.frozen:

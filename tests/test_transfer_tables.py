@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import transfer_tables
-from benchmarks.pools import write_mixed_pool, write_quarter
+from benchmarks.pools import write_quarter, write_unlabelled
 
 
 def test_a_mixed_pool_has_all_training_images_and_tells_no_class(tmp_path: Path) -> None:
@@ -17,7 +17,7 @@ def test_a_mixed_pool_has_all_training_images_and_tells_no_class(tmp_path: Path)
         with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as images:
             for path in ("train/cat/1.png", "train/dog/1.png", "test/cat/2.png"):
                 images.writestr(path, f"{name} {path}")
-    write_mixed_pool([tmp_path / "a.zip", tmp_path / "b.zip"], tmp_path / "mixed.zip")
+    write_unlabelled([tmp_path / "a.zip", tmp_path / "b.zip"], tmp_path / "mixed.zip")
     with zipfile.ZipFile(tmp_path / "mixed.zip") as pool:
         held = {name: pool.read(name).decode() for name in pool.namelist()}
     assert held == {

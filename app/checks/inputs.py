@@ -49,6 +49,7 @@ _WANTED: Final = {
     "classes_of": ("lab",),
     "targets": ("ds",),
     "pool": ("ds",),
+    "target_pools": ("ds",),
 }
 
 

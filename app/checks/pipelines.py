@@ -7,7 +7,7 @@ from app.checks.compatibility import channel_mismatch, require_images
 from app.checks.inputs import Inputs, is_id, load
 from app.checks.labelings import check_anchor_space, check_length
 from app.checks.models import check_human_head, check_smoothing, check_validation
-from app.checks.starts import check_size_of_transfer, check_start, network_of, with_start
+from app.checks.starts import check_other_size, check_start, network_of, with_start
 from app.checks.transfers import check_target
 from core.db.resources import Dataset
 from core.specs.pipelines import PipelineSpec
@@ -55,7 +55,7 @@ def check_pipeline(db: Session, spec: PipelineSpec) -> None:
             if target.kind == "images" and reason is not None:
                 inputs.refuse("transfer/dataset_id", reason)
             arch, size = network_of(inputs, dict(spec.model))
-            check_size_of_transfer(
+            check_other_size(
                 inputs, "transfer/image_size", arch, trained_at=size, image_size=spec.transfer.image_size
             )
     inputs.finish()

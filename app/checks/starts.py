@@ -52,7 +52,7 @@ def check_start(inputs: Inputs, prefix: str, options: TrainingOptions, *, datase
             f"{prefix}init_model_id", f"{start.id} only embeds; give a source, base or imported model."
         )
         return
-    if not SMALLEST_SIDE <= start.image_size <= LARGEST_SIDE:
+    if not SMALLEST_SIDE <= options.image_size <= LARGEST_SIDE:  # the model's own, taken over unchecked
         inputs.refuse(
             f"{prefix}init_model_id",
             f"{start.id} takes images of {start.image_size} pixels; what is trained here takes "
@@ -63,12 +63,9 @@ def check_start(inputs: Inputs, prefix: str, options: TrainingOptions, *, datase
             f"{prefix}arch",
             f"{start.id} is a {start.arch}; leave arch out, or name that; got {options.arch}.",
         )
-    if options.image_size != start.image_size:
-        inputs.refuse(
-            f"{prefix}image_size",
-            f"{start.id} takes images of {start.image_size} pixels; leave image_size out, or give that; "
-            f"got {options.image_size}.",
-        )
+    check_other_size(
+        inputs, f"{prefix}image_size", start.arch, trained_at=start.image_size, image_size=options.image_size
+    )
     if dataset.kind == "images" and (reason := channel_mismatch(start.id, start.channels, dataset)):
         inputs.refuse(f"{prefix}init_model_id", reason)
 
@@ -77,14 +74,14 @@ def network_of(inputs: Inputs, options: Mapping[str, Any]) -> tuple[str, int]:
     """Architecture and image size of what is trained: those of the model that it starts from, if any."""
     start = inputs.rows.get(str(options.get("init_model_id")))
     if isinstance(start, Model):
-        return start.arch, start.image_size
+        return start.arch, options.get("image_size") or start.image_size
     return options.get("arch") or DEFAULT_ARCHITECTURE, options["image_size"]
 
 
-def check_size_of_transfer(
+def check_other_size(
     inputs: Inputs, where: str, arch: str, *, trained_at: int, image_size: int | None
 ) -> None:
-    """A source given images of another size than it was trained at: convolutions alone take them."""
+    """A model given images of another size than it was trained at: convolutions alone take them."""
     if image_size is None or image_size == trained_at:
         return
     if arch not in ANY_SIZE:

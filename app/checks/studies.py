@@ -11,7 +11,7 @@ from app.checks import labelings, models
 from app.checks.compatibility import channel_mismatch, transfer_mismatch
 from app.checks.inputs import Inputs, load
 from app.checks.pipelines import check_pipeline, with_anchors_for
-from app.checks.starts import check_size_of_transfer, network_of, of_start
+from app.checks.starts import check_other_size, network_of, of_start
 from app.checks.transfers import check_target
 from app.pointers import field_errors
 from core.db.resources import Dataset, Labeling
@@ -26,6 +26,7 @@ from core.specs.study_requests import filled_model, labeling_request, method_of,
 
 ANY_EMBEDDER = "patch-kmeans"  # stands for a source that is not trained yet
 _OF_A_START = ("arch", "image_size")
+_OF_A_RECIPE = ("anchors", "labeling", "labelings", "model")
 _PENDING_ANCHORS = "anc_pending"
 _OF_THE_RECIPE = frozenset({"anchor_set_id", "name"})
 Made = TypeVar("Made")
@@ -44,7 +45,8 @@ def understood(db: Session, spec: StudySpec) -> StudySpec:
     inputs.finish()
     sources: list[StudySource] = []
     for index, source in enumerate(spec.sources):
-        sources.append(_source(db, inputs, spec, source, where=f"sources/{index}", targets=targets))
+        check = _on_target_pools if source.on_target_pools else _source
+        sources.append(check(db, inputs, spec, source, where=f"sources/{index}", targets=targets))
         if not inputs.mistakes:  # else its recipe is not filled in
             _check_start(inputs, sources, where=f"sources/{index}/model")
     inputs.finish()
@@ -90,6 +92,32 @@ def _source(
     return source
 
 
+def _on_target_pools(
+    db: Session, inputs: Inputs, study: StudySpec, source: StudySource, *, where: str, targets: list[Dataset]
+) -> StudySource:
+    """A recipe that suits each target's pool, with the defaults that suit the smallest."""
+    suited: list[tuple[int, StudySource]] = []
+    for target, pool in zip(targets, study.target_pools or [], strict=True):
+        on = source.model_copy(update={"pool": pool, "on_target_pools": False})
+        filled = _source(db, inputs, study, on, where=where, targets=[target])
+        suited.append((inputs.dataset(pool).n_items, filled))
+        if inputs.mistakes:
+            return source
+    filled = min(suited, key=lambda pair: pair[0])[1]
+    return source.model_copy(update={name: _of_no_pool(getattr(filled, name)) for name in _OF_A_RECIPE})
+
+
+def _of_no_pool(recipe: Any) -> Any:
+    """A filled recipe without the dataset that it was filled for."""
+    if isinstance(recipe, LabelsRecipe):
+        return recipe.model_copy(update={"labeling": _of_no_pool(recipe.labeling)})
+    if isinstance(recipe, list):
+        return [_of_no_pool(each) for each in recipe]
+    if isinstance(recipe, dict):
+        return {name: value for name, value in recipe.items() if name != "dataset_id"}
+    return recipe
+
+
 def _pool(db: Session, inputs: Inputs, study: StudySpec, source: StudySource) -> Dataset | None:
     """What a source is trained on: what is named, or what the labels are of that it names."""
     model = source.model or {}
@@ -112,12 +140,12 @@ def _check_start(inputs: Inputs, sources: list[StudySource], *, where: str) -> N
     if model is not None and model.role == "embedder":
         inputs.refuse(f"{where}/init_model_id", f"{start.name!r} only embeds; name another source.")
         return
-    for name in _OF_A_START:
-        other = (start.model or {}).get(name) if model is None else getattr(model, name)
-        if own.get(name) != other:
-            inputs.refuse(
-                f"{where}/{name}", f"{start.name!r} has {name} {other}; give that, or leave it out."
-            )
+    known = start.model or {}
+    arch = known.get("arch") if model is None else model.arch
+    if own.get("arch") != arch:
+        inputs.refuse(f"{where}/arch", f"{start.name!r} is a {arch}; leave arch out, or name that.")
+    size = known["image_size"] if model is None else model.image_size
+    check_other_size(inputs, f"{where}/image_size", str(arch), trained_at=size, image_size=own["image_size"])
 
 
 def _check_model(
@@ -133,7 +161,7 @@ def _check_model(
 
 
 def _check_size(inputs: Inputs, study: StudySpec, arch: str, *, trained_at: int) -> None:
-    check_size_of_transfer(
+    check_other_size(
         inputs, "transfer/image_size", arch, trained_at=trained_at, image_size=study.transfer.image_size
     )
 

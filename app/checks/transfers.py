@@ -6,7 +6,7 @@ from app import downloads
 from app.checks.compatibility import require_images, source_mismatch, transfer_mismatch
 from app.checks.inputs import Inputs, load
 from app.checks.models import require_classes
-from app.checks.starts import check_image_size, check_size_of_transfer
+from app.checks.starts import check_image_size, check_other_size
 from core.db.resources import Dataset
 from core.specs.forecasts import ForecastSpec
 from core.specs.models import DEFAULT_ARCHITECTURE
@@ -69,7 +69,7 @@ def check_forecast(db: Session, spec: ForecastSpec) -> None:
             elif reason := source_mismatch(model := inputs.model(model_id), dataset):
                 inputs.refuse(where, reason)
             else:
-                check_size_of_transfer(
+                check_other_size(
                     inputs, "image_size", model.arch, trained_at=model.image_size, image_size=spec.image_size
                 )
     inputs.finish()
@@ -82,6 +82,6 @@ def _check_source(inputs: Inputs, spec: TransferSpec, dataset: Dataset) -> None:
     if reason := transfer_mismatch(model, dataset, spec.method):
         inputs.refuse("model_id", reason)
     if model.role != "embedder":
-        check_size_of_transfer(
+        check_other_size(
             inputs, "image_size", model.arch, trained_at=model.image_size, image_size=spec.image_size
         )

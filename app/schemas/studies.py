@@ -21,7 +21,9 @@ class StudySourceOut(BaseModel):
 
     name: str
     method: str
-    models: list[dict[str, Any]] = Field(description="pretraining_seed and model_id of each")
+    models: list[dict[str, Any]] = Field(
+        description="of each, model_id, pretraining_seed and target, null where one is trained for all"
+    )
     labeling_ids: list[str]
 
 

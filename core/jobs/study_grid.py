@@ -4,6 +4,7 @@ What is made is told by role. Equal requests have equal roles, so sources that s
 """
 
 import hashlib
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +69,8 @@ class Grid:
         parts: what can be asked for by now, made or not, in order.
         cells: of these the transfers.
         labelings: ids of the labelings of each source, as far as they are made.
-        models: ids of the models of each source, by pretraining seed.
+        models: ids of the models of each source, by pretraining seed and, where each target has its own, by
+            target.
     """
 
     spec: StudySpec
@@ -77,7 +79,7 @@ class Grid:
     parts: dict[str, Part] = field(default_factory=dict, init=False)
     cells: list[Cell] = field(default_factory=list, init=False)
     labelings: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list), init=False)
-    models: dict[str, dict[int | None, str | None]] = field(
+    models: dict[str, dict[tuple[int | None, str | None], str | None]] = field(
         default_factory=lambda: defaultdict(dict), init=False
     )
 
@@ -86,16 +88,29 @@ class Grid:
         self._sources = {source.name: source for source in self.spec.sources}
         for source in self.spec.sources:
             seeds: list[int | None] = [*self.spec.pretraining_seeds] if source.is_recipe else [None]
-            for seed in seeds:
+            for seed, (pool, targets) in itertools.product(seeds, self._pools(source)):
                 try:
-                    model_id = self._model(source, seed)
+                    model_id = self._model(_on(pool, source), seed)
                 except _PendingError:
                     continue
-                self.models[source.name][seed] = model_id
-                self._transfers(source, seed, model_id)
+                self.models[source.name][seed, targets[0] if source.on_target_pools else None] = model_id
+                self._transfers(source, seed, model_id, targets)
 
-    def _transfers(self, source: StudySource, pretraining_seed: int | None, model_id: str | None) -> None:
-        for target in self.spec.targets:
+    def _pools(self, source: StudySource) -> list[tuple[str | None, list[str]]]:
+        """What a source is trained on, and the targets that it is trained for."""
+        if not source.on_target_pools:
+            return [(source.pool, self.spec.targets)]
+        of_targets = zip(self.spec.target_pools or [], self.spec.targets, strict=True)
+        return [(pool, [target]) for pool, target in of_targets]
+
+    def _transfers(
+        self,
+        source: StudySource,
+        pretraining_seed: int | None,
+        model_id: str | None,
+        targets: Sequence[str],
+    ) -> None:
+        for target in targets:
             for label_budget in self.spec.label_budgets:
                 for seed in self.spec.seeds:
                     method = method_of(self.spec, source)
@@ -133,19 +148,20 @@ class Grid:
         return min(zip(rates, tried, strict=True), key=lambda pair: self.loss_of(pair[1]))[0]
 
     def _trained(self, source: StudySource, seed: int, rate: float | None) -> str:
-        recipe = resolved(source.model or {}, partial(self._id_of, seed))
         labelings = self._labelings(source)
+        recipe = resolved(source.model or {}, partial(self._id_of, source, seed))
         source = source.model_copy(update={"model": recipe})
         return self._made("model", model_request(self.spec, source, labelings, seed=seed, rate=rate), source)
 
     def _labelings(self, source: StudySource) -> list[str]:
         made = _all([partial(self._labeling, source, recipe) for recipe in source.label_recipes])
-        self.labelings[source.name] = made
+        known = self.labelings[source.name]
+        known += [id_ for id_ in made if id_ not in known]
         return made
 
     def _labeling(self, source: StudySource, recipe: LabelsRecipe) -> str:
         pool, anchor_set_id = pool_of(self.spec, source), None
-        id_of = partial(self._id_of, self.spec.pretraining_seeds[0])
+        id_of = partial(self._id_of, source, self.spec.pretraining_seeds[0])
         if recipe.by_geometry:
             stored = (recipe.anchors or PipelineAnchors.model_validate({})).model_dump(by_alias=True)
             anchors = PipelineAnchors.model_validate(resolved(stored, id_of))
@@ -153,9 +169,11 @@ class Grid:
         recipe = recipe.model_copy(update={"labeling": resolved(recipe.labeling, id_of)})
         return self._made("labeling", labeling_request(recipe, pool, anchor_set_id), source)
 
-    def _id_of(self, seed: int, field_name: str, name: str) -> str:
+    def _id_of(self, whose: StudySource, seed: int, field_name: str, name: str) -> str:
         """What a recipe means by another source: its labels, or its model of a pretraining seed."""
         source = self._sources[name]
+        if source.on_target_pools:
+            source = _on(whose.pool, source)
         if field_name in OF_LABELS:
             return self._labelings(source)[0]
         return self._model(source, seed if source.is_recipe else None) or ""
@@ -172,6 +190,10 @@ class Grid:
         part = self.parts.setdefault(role, Part(role, kind, request, []))
         if source.name not in part.sources:
             part.sources.append(source.name)
+
+
+def _on(pool: str | None, source: StudySource) -> StudySource:
+    return source.model_copy(update={"pool": pool})
 
 
 def _all(steps: Sequence[Callable[[], str]]) -> list[str]:

@@ -24,6 +24,7 @@ from core.specs.transfers import TransferMethod, TransferRecipe
 MOST_TRANSFERS = 5000
 TRANSFERS_FILE, REPORT_FILE = "transfers.parquet", "report.html"  # of a study's artifact
 OF_LABELS = frozenset({"labeling_id", "labeling_ids", "classes_of"})  # fields that name labels, not a model
+OF_A_POOL = frozenset({"dataset_id", "labeling_id", "labeling_ids"})  # fields that say what is trained on
 Options = dict[str, Any]
 
 
@@ -47,6 +48,9 @@ class StudySource(LabelsRecipe):
     name: Name
     model_id: str | None = Field(None, description="a model that is there")
     pool: str | None = Field(None, description="the dataset to train on; null: the study's")
+    on_target_pools: bool = Field(
+        False, description="trained for each target apart, on its dataset of the study's `target_pools`"
+    )
     labelings: Annotated[list[LabelsRecipe], Field(min_length=2, max_length=MOST_LABELINGS)] | None = Field(
         None, description="several, a head each"
     )
@@ -59,7 +63,18 @@ class StudySource(LabelsRecipe):
             raise ValueError("give either `model_id`, or what to train: `model`, `labeling`, `anchors`")
         if self.labelings is not None and (self.anchors is not None or self.labeling is not None):
             raise ValueError("give either `labelings`, or one as `anchors` and `labeling`")
+        if self.on_target_pools:
+            self._require_no_other_pool()
         return self
+
+    def _require_no_other_pool(self) -> None:
+        if not self.is_recipe:
+            raise ValueError("on_target_pools says what to train on; give what to train: `model`, `labeling`")
+        if self.pool is not None:
+            raise ValueError("give either `pool` or `on_target_pools`")
+        for name, value in _named_strings([self.model, *(each.labeling for each in self.label_recipes)], ""):
+            if name in OF_A_POOL and not value.startswith(REFERENCE):
+                raise ValueError(f"on_target_pools says what to train on; leave {name} out")
 
     @property
     def is_recipe(self) -> bool:
@@ -76,7 +91,9 @@ class StudySource(LabelsRecipe):
 
     def named_sources(self) -> Iterator[tuple[str, str]]:
         """The other sources that this one stands on, each after the field that names it."""
-        yield from _referred(self.model_dump(mode="json", exclude={"name"}), "")
+        for field, value in _named_strings(self.model_dump(mode="json", exclude={"name"}), ""):
+            if value.startswith(REFERENCE):
+                yield field, value.removeprefix(REFERENCE)
 
     def has(self, field: str) -> bool:
         """Whether it has what another may ask of it in a field: labels, or a model."""
@@ -109,7 +126,7 @@ class StudyModels(Spec):
 class StudySpec(Spec):
     """A parent job with a child for each labeling, model and transfer; equal ones are made once."""
 
-    id_fields: ClassVar[frozenset[str]] = frozenset({"targets", "pool"})
+    id_fields: ClassVar[frozenset[str]] = frozenset({"targets", "pool", "target_pools"})
 
     name: Name | None = None
     targets: Annotated[list[str], Field(min_length=1, max_length=100)] = Field(
@@ -122,6 +139,11 @@ class StudySpec(Spec):
         Field(min_length=1, max_length=200),
     ] = Field(description="what to compare; a model's id alone and null (from scratch) are sources too")
     pool: str | None = Field(None, description="the dataset that sources are trained on")
+    target_pools: Annotated[list[str], Field(min_length=1, max_length=100)] | None = Field(
+        None,
+        description="for each target, in their order, unlabelled images of its kind: what sources with "
+        "`on_target_pools` are trained on",
+    )
     pretraining_seeds: Annotated[list[Seed], Field(min_length=1, max_length=100)] = Field(
         [0], description="each source with a recipe is trained once a seed"
     )
@@ -152,7 +174,9 @@ class StudySpec(Spec):
                     raise ValueError(f"{source.name!r} stands on {name!r}, which is no source before it")
                 if not known[name].has(field):
                     raise ValueError(f"{source.name!r} stands on {name!r}, which has no {field} to give")
+                self._require_one_pool(source, field, known[name])
             known[source.name] = source
+        self._require_target_pools()
         if self.baseline is not None and self.baseline not in known:
             raise ValueError(f"baseline names no source; give one of {', '.join(map(repr, sorted(known)))}")
         if self.n_transfers > MOST_TRANSFERS:
@@ -161,6 +185,29 @@ class StudySpec(Spec):
                 "leave out targets, sources, seeds or label_budgets"
             )
         return self
+
+    def _require_target_pools(self) -> None:
+        apart = [source.name for source in self.sources if source.on_target_pools]
+        if self.target_pools is None:
+            if apart:
+                raise ValueError(f"{apart[0]!r} is trained on target_pools; give one a target")
+        elif len(self.target_pools) != len(self.targets):
+            raise ValueError(
+                f"target_pools has {len(self.target_pools)} entries; give one a target, {len(self.targets)}"
+            )
+
+    @staticmethod
+    def _require_one_pool(source: StudySource, field: str, other: StudySource) -> None:
+        if other.on_target_pools and not source.on_target_pools:
+            raise ValueError(
+                f"{source.name!r} stands on {other.name!r}, which there is for each target apart; "
+                "set on_target_pools there too"
+            )
+        if source.on_target_pools and not other.on_target_pools and field in OF_A_POOL:
+            raise ValueError(
+                f"{source.name!r} is trained on target_pools, and {other.name!r} labels another pool; "
+                f"leave {field} out"
+            )
 
     @property
     def baseline_name(self) -> str:
@@ -181,12 +228,13 @@ class ReportSpec(Spec):
     study_job_id: str
 
 
-def _referred(value: object, field: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str) and value.startswith(REFERENCE):
-        yield field, value.removeprefix(REFERENCE)
+def _named_strings(value: object, field: str) -> Iterator[tuple[str, str]]:
+    """All strings of a recipe, each after the name of the field that it stands in."""
+    if isinstance(value, str):
+        yield field, value
     elif isinstance(value, dict):
         for name, item in value.items():
-            yield from _referred(item, name)
+            yield from _named_strings(item, name)
     elif isinstance(value, list):
         for item in value:
-            yield from _referred(item, field)
+            yield from _named_strings(item, field)

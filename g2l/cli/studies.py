@@ -106,8 +106,9 @@ def _with_ids(client: "Client", body: JsonObject) -> JsonObject:
         return _id_of(client, "datasets", word, "ds_")
 
     body = dict(body)
-    if isinstance(body.get("targets"), list):
-        body["targets"] = [dataset(word) for word in body["targets"]]
+    for field in ("targets", "target_pools"):
+        if isinstance(body.get(field), list):
+            body[field] = [dataset(word) for word in body[field]]
     if "pool" in body:
         body["pool"] = dataset(body["pool"])
     if isinstance(body.get("sources"), list):

@@ -548,7 +548,7 @@ class StudySource(Answer):
     """A source, and what was made for it.
 
     Attributes:
-        models: pretraining_seed and model_id of each.
+        models: of each, model_id, pretraining_seed and target, None where one is trained for all.
     """
 
     name: str

@@ -362,6 +362,8 @@ class StudySource(TypedDict, total=False):
         labeling: as of POST /v1/labelings, less the ids.
         model_id: a model that is there.
         pool: the dataset to train on; None: the study's.
+        on_target_pools: trained for each target apart, on its dataset of the study's `target_pools`; by
+            default False.
         labelings: several, a head each.
         model: as of POST /v1/models; trained once a pretraining seed.
         method: another than the study's.
@@ -372,6 +374,7 @@ class StudySource(TypedDict, total=False):
     labeling: JsonObject | None
     model_id: str | None
     pool: str | None
+    on_target_pools: bool
     labelings: list[LabelsRecipe] | None
     model: JsonObject | None
     method: Literal["fine-tune", "linear-probe"] | None
@@ -436,6 +439,8 @@ class StudySpec(TypedDict, total=False):
         targets: labelled datasets to transfer to.
         sources: what to compare; a model's id alone and None (from scratch) are sources too.
         pool: the dataset that sources are trained on.
+        target_pools: for each target, in their order, unlabelled images of its kind: what sources with
+            `on_target_pools` are trained on.
         pretraining_seeds: each source with a recipe is trained once a seed; by default [0].
         seeds: of the transfers; by default [0].
         label_budgets: labelled images a class; None: all; by default [10].
@@ -446,6 +451,7 @@ class StudySpec(TypedDict, total=False):
     sources: Required[list[StudySource | str | None]]
     name: str | None
     pool: str | None
+    target_pools: list[str] | None
     pretraining_seeds: list[int]
     seeds: list[int]
     label_budgets: list[int | None]

@@ -11,15 +11,15 @@ from transformers import PreTrainedModel
 from g2l.errors import G2LError
 from g2l.nn.augmentation import Augmentation
 from g2l.nn.heads import classifier_on
-from g2l.nn.images import Images, Indices, Preprocessing, fit_preprocessing, require_images
-from g2l.nn.models import load_model
+from g2l.nn.images import Images, Indices, Preprocessing, require_images
 from g2l.nn.objectives import Heads, Objective, TargetError, Targets, objective
 from g2l.nn.randomness import numpy_generator
 from g2l.nn.recipes import Balance, Recipe, Task
 from g2l.nn.records import EpochRecord, kept_epoch
+from g2l.nn.starts import start_of
 from g2l.nn.team import team_size
 from g2l.nn.training import OnEpoch, Progress, fit
-from g2l.nn.zoo import DEFAULT_ARCHITECTURE, build
+from g2l.nn.zoo import DEFAULT_ARCHITECTURE
 
 VALIDATION_SHARE = 0.1
 MOST_HELD_OUT = 5000
@@ -110,7 +110,7 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
         heads: one softmax, or one a position; of no effect with an objective.
         n_classes: outcomes of hard targets; the largest id + 1 if None; of no effect with an objective.
         epochs: passes over the images.
-        image_size: side in pixels of the network's input; the images' own size if None.
+        image_size: side in pixels of the network's input; if None the images' own, or that of `init`.
         batch_size: images a step.
         learning_rate: peak of the one-cycle schedule.
         seed: decides weights, split, order and augmentation.
@@ -136,7 +136,7 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
         TargetError: the targets fit neither images nor heads.
         TooFewImagesError: fewer than two images have a target.
         UnknownArchitectureError, ArchitectureTooDeepError: see `build`.
-        ChannelMismatchError: the model of `init` takes other channels.
+        ChannelMismatchError, SizeNotTakenError: the model of `init` takes other images.
         TrainingDivergedError: the loss is not finite.
         CheckpointMismatchError: the checkpoint is of another training.
         TeamLostError: one of several processes has died.
@@ -148,14 +148,11 @@ def pretrain(  # noqa: PLR0913  (each is a field of the request)
     if len(aim) != len(images):
         raise TargetError(f"got {len(aim)} targets for {len(images)} images", field="targets")
     train, held_out = split(aim.usable(), validation_share, groups, seed=seed)
-    if init is None:
-        side = image_size or images.shape[1]
-        preprocessing = fit_preprocessing(images, image_size=side)
-        model = build(arch, n_outputs=aim.n_outputs, channels=images.shape[3], image_size=side, seed=seed)
-    else:
-        loaded = load_model(init)
-        preprocessing = loaded.preprocessing
-        model = classifier_on(loaded.model, aim.n_outputs, seed=seed)
+    model, preprocessing = start_of(
+        images, init=init, arch=arch, image_size=image_size, n_outputs=aim.n_outputs, seed=seed
+    )
+    if init is not None:
+        model = classifier_on(model, aim.n_outputs, seed=seed)
     recipe = Recipe(
         epochs=epochs,
         batch_size=batch_size,

@@ -14,12 +14,12 @@ from g2l.nn.contrast import Method
 from g2l.nn.embedders import Progress
 from g2l.nn.epochs import to_the_end
 from g2l.nn.heads import body
-from g2l.nn.images import Images, Preprocessing, fit_preprocessing, require_images
-from g2l.nn.models import load_model
+from g2l.nn.images import Images, Preprocessing, require_images
 from g2l.nn.pretrain import TooFewImagesError
+from g2l.nn.starts import start_of
 from g2l.nn.team import MappedFile, Team, closed, led, opened, team_size
 from g2l.nn.view_training import Projected, SelfSupervisedRecord, ViewRecipe, ViewRun, ViewTask, view_digest
-from g2l.nn.zoo import DEFAULT_ARCHITECTURE, build
+from g2l.nn.zoo import DEFAULT_ARCHITECTURE
 
 DEFAULT_LEARNING_RATE = 2e-3
 
@@ -77,7 +77,7 @@ def pretrain_self_supervised(  # noqa: PLR0913  (each is a field of the request)
             two views of one size).
         arch: one of `g2l.nn.zoo.ARCHITECTURES`; of no effect with `init`.
         epochs: passes over the images.
-        image_size: side in pixels of the network's input; the images' own if None.
+        image_size: side in pixels of the network's input; if None the images' own, or that of `init`.
         batch_size: images a step; `simclr` tells apart twice as many views.
         learning_rate: peak of the one-cycle schedule.
         seed: decides weights, order and views.
@@ -96,7 +96,7 @@ def pretrain_self_supervised(  # noqa: PLR0913  (each is a field of the request)
         NotImagesError: `images` is no batch of images.
         TooFewImagesError: there are fewer than two.
         UnknownArchitectureError, ArchitectureTooDeepError: see `build`.
-        ChannelMismatchError: the model of `init` takes other channels.
+        ChannelMismatchError, SizeNotTakenError: the model of `init` takes other images.
         TrainingDivergedError: the loss is not finite.
         CheckpointMismatchError: the checkpoint is of another training.
         TeamLostError: one of several processes has died.
@@ -104,13 +104,9 @@ def pretrain_self_supervised(  # noqa: PLR0913  (each is a field of the request)
     require_images(images)
     if len(images) < 2:
         raise TooFewImagesError(f"{len(images)} image was given; training without labels needs at least 2")
-    if init is None:
-        side = image_size or images.shape[1]
-        preprocessing = fit_preprocessing(images, image_size=side)
-        start = build(arch, n_outputs=2, channels=images.shape[3], image_size=side, seed=seed)
-    else:
-        loaded = load_model(init)
-        preprocessing, start = loaded.preprocessing, loaded.model
+    start, preprocessing = start_of(
+        images, init=init, arch=arch, image_size=image_size, n_outputs=2, seed=seed
+    )
     recipe = ViewRecipe(method, epochs, batch_size, learning_rate, seed, augmentation)
     task = ViewTask(images, preprocessing, recipe)
     network = Projected(body(start), preprocessing, seed=seed)

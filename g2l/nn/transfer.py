@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -18,13 +18,13 @@ from g2l.nn.evaluation import Evaluation, evaluate
 from g2l.nn.fine_tune import FineTuned, Start, fine_tune
 from g2l.nn.folds import Groups
 from g2l.nn.heads import before_head, classifier_on, head
-from g2l.nn.images import Images, Indices, Preprocessing, fit_preprocessing, require_images
+from g2l.nn.images import Images, Indices, Preprocessing, require_images
 from g2l.nn.linear_probe import fit_probe
-from g2l.nn.models import load_model
 from g2l.nn.recipes import Balance, Recipe
 from g2l.nn.records import EpochRecord
+from g2l.nn.starts import start_of
 from g2l.nn.training import OnEpoch, Progress, predict
-from g2l.nn.zoo import DEFAULT_ARCHITECTURE, build
+from g2l.nn.zoo import DEFAULT_ARCHITECTURE
 
 Method = Literal["fine-tune", "linear-probe"]
 BatchNorms = Literal["kept", "re-estimated"]
@@ -141,8 +141,8 @@ def transfer(  # noqa: PLR0913  (each is a field of the request)
         the base model with its test scores.
 
     Raises:
-        TransferError: labels and images do not fit each other, a class has no training image, or the source
-            does not take images of `image_size`.
+        TransferError: labels and images do not fit each other, or a class has no training image.
+        SizeNotTakenError: the source does not take images of `image_size`.
         NotImagesError, ChannelMismatchError, UnknownArchitectureError, ArchitectureTooDeepError,
         NoHeadError: see there.
         TrainingDivergedError: the loss is not finite; a rate that diverges while choosing only loses.
@@ -249,16 +249,9 @@ def _start(
     seed: int,
     re_estimates: bool,
 ) -> Start:
-    if init is None:
-        side = image_size or images.shape[1]
-        preprocessing = fit_preprocessing(images, image_size=side)
-        source = build(arch, n_outputs=n_classes, channels=images.shape[3], image_size=side, seed=seed)
-    else:
-        loaded = load_model(init)
-        preprocessing, source = loaded.preprocessing, loaded.model
-        if image_size is not None:
-            preprocessing = replace(preprocessing, size=(image_size, image_size))
-            _require_taken(source, preprocessing)
+    source, preprocessing = start_of(
+        images, init=init, arch=arch, image_size=image_size, n_outputs=n_classes, seed=seed
+    )
     return Start(
         images,
         labels,
@@ -268,17 +261,6 @@ def _start(
         groups,
         re_estimates,
     )
-
-
-def _require_taken(model: PreTrainedModel, preprocessing: Preprocessing) -> None:
-    """A network whose weights know places, as a ViT's do, takes the size that it was trained at alone."""
-    blank = torch.zeros(1, preprocessing.channels, *preprocessing.size)
-    try:
-        with torch.inference_mode():
-            model.eval()(pixel_values=blank)
-    except ValueError as error:
-        taken = "the network only takes images of the size that it was trained at; leave image_size out"
-        raise TransferError(taken, field="image_size") from error
 
 
 def _probe(

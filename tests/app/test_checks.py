@@ -301,9 +301,9 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("models", {"labeling_id": "$lab", "init_model_id": "$huge"}, ["#/init_model_id"]),
     ("models", {"labeling_id": "$lab", "init_model_id": "$large_mdl", "arch": "resnet-tiny"}, ["#/arch"]),
     ("models", {"labeling_id": "$lab", "init_model_id": "$theirs", "arch": "resnet-18"}, ["#/arch"]),
-    ("models", {"labeling_id": "$lab", "init_model_id": "$mdl", "image_size": 48}, ["#/image_size"]),
+    ("models", {"labeling_id": "$lab", "init_model_id": "$vit", "image_size": 48}, ["#/image_size"]),
     ("pipelines", {**POOL, "model": {"init_model_id": "$bands_mdl"}}, ["#/model/init_model_id"]),
-    ("pipelines", {**POOL, "model": {"init_model_id": "$mdl", "image_size": 8}}, ["#/model/image_size"]),
+    ("pipelines", {**POOL, "model": {"init_model_id": "$vit", "image_size": 64}}, ["#/model/image_size"]),
     # Recipes.
     ("transfers", {"dataset_id": "$pool", "model_id": "$mdl", "arch": "vit-tiny"}, ["#/arch"]),
     ("transfers", {"dataset_id": "$pool", "method": "linear-probe"}, ["#/method"]),

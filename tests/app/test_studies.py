@@ -120,6 +120,66 @@ def test_a_source_may_have_a_pool_of_its_own(api: Api, make: Maker) -> None:
     assert api.pointers("/v1/studies", body(make, wider, further, pool=None)) == ["#/pool"]
 
 
+def test_a_source_on_target_pools_suits_each_of_them(api: Api, make: Maker) -> None:
+    targets, large, small = [make.dataset(), make.dataset()], make.dataset({}, n_items=900), make.dataset({})
+    own = {"name": "own", "on_target_pools": True, "anchors": {}}
+    asked = body(make, own, targets=targets, target_pools=[large, small], pool=None)
+    answer = api.client.post("/v1/studies", json=asked)
+    assert answer.status_code == 202, answer.text
+    (source,) = answer.json()["spec"]["sources"]
+    alone = api.client.post("/v1/studies", json=body(make, {"name": "a", "anchors": {}}, pool=small)).json()
+    assert source["anchors"] == alone["spec"]["sources"][0]["anchors"]  # as many as suit the smaller
+    assert "dataset_id" not in source["labeling"]
+    assert (source["pool"], source["on_target_pools"]) == (None, True)
+    too_many = own | {"anchors": {"discover": {"k": 500}}}
+    assert api.pointers("/v1/studies", asked | {"sources": [too_many]}) == ["#/sources/0/anchors/discover/k"]
+    five = [large, make.dataset({}, channels=5)]
+    assert api.pointers("/v1/studies", asked | {"target_pools": five}) == ["#/sources/0"]
+    assert api.pointers("/v1/studies", asked | {"target_pools": [large, "ds_none"]}) == ["#/target_pools/1"]
+
+
+@pytest.mark.parametrize(
+    ("second", "fields", "why"),
+    [
+        ({"pool": "$pool"}, {}, "either `pool` or `on_target_pools`"),
+        ({"model": {"objective": "human-labels", "dataset_id": "$pool"}}, {}, "leave dataset_id out"),
+        ({"model": {"labeling_id": "source:human"}}, {}, "which has no labeling_id"),
+        ({"labeling": {"method": "shuffled", "labeling_id": "source:labelled"}}, {}, "labels another pool"),
+        ({"anchors": None}, {}, "give what to train"),
+        ({}, {"target_pools": None}, "give one a target"),
+        ({}, {"target_pools": ["$pool", "$pool"]}, "target_pools has 2 entries"),
+    ],
+)
+def test_what_is_trained_on_target_pools_has_no_other(
+    api: Api, make: Maker, second: dict[str, Any], fields: dict[str, Any], why: str
+) -> None:
+    human = {"name": "human", "model": {"objective": "human-labels"}}
+    labelled = {"name": "labelled", **GEOMETRY}
+    own = {"name": "own", "on_target_pools": True, "anchors": {}, **second}
+    asked = body(make, human, labelled, own)
+    asked |= {"target_pools": [asked["pool"]]} | fields
+    refused = api.client.post("/v1/studies", json=_with(asked, "$pool", asked["pool"]))
+    assert refused.status_code == 422
+    assert why in refused.text
+
+
+def test_what_stands_on_a_source_on_target_pools_is_trained_on_them_too(api: Api, make: Maker) -> None:
+    own = {"name": "own", "on_target_pools": True, "anchors": {}}
+    top = {"name": "top", "model": {"objective": "human-labels", "init_model_id": "source:own"}}
+    asked = body(make, own, top)
+    refused = api.client.post("/v1/studies", json=asked | {"target_pools": [asked["pool"]]})
+    assert (refused.status_code, "set on_target_pools there too" in refused.text) == (422, True)
+
+
+def _with(value: Any, word: str, id_: str) -> Any:
+    """The value with an id in place of a word."""
+    if isinstance(value, dict):
+        return {name: _with(entry, word, id_) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_with(entry, word, id_) for entry in value]
+    return id_ if value == word else value
+
+
 def test_a_source_may_embed_beside_a_built_in_embedder(api: Api, make: Maker) -> None:
     first = {"name": "first", "model": {"objective": "self-supervised"}}
     second = {"name": "second", **GEOMETRY}

@@ -152,6 +152,35 @@ def test_a_source_may_stand_on_another() -> None:
     ]
 
 
+def test_a_source_on_target_pools_is_trained_for_each_target_on_its_own() -> None:
+    targets, pools = [dataset(), dataset()], [dataset(), dataset()]
+    tuned = {"on_target_pools": True, "anchors": {"discover": {"k": 2}}}
+    tuned = {**tuned, "name": "tuned", "model": {"init_model_id": "source:human"}}
+    further = {"name": "further", "on_target_pools": True}
+    further["model"] = {"objective": "self-supervised", "init_model_id": "source:tuned"}
+    parent_id = started(
+        HUMAN, tuned, further, targets=targets, target_pools=pools, seeds=[0], pretraining_seeds=[0, 1]
+    )
+    assert kinds(parent_id) == ["anchor-set", "anchor-set", "model", "model"]
+    run(parent_id)
+    assert row(parent_id).state == "succeeded"
+    with transaction() as session:
+        models = {model.id: model for model in session.scalars(select(Model))}
+        labelled = {labeling.id: labeling.dataset_id for labeling in session.scalars(select(Labeling))}
+    used = [child.spec for child in children(parent_id) if child.kind == "transfer"]
+    assert len(used) == 12
+    for spec in used:
+        source = models[spec["model_id"]].spec
+        if source["objective"] == "self-supervised":
+            assert source["dataset_id"] == pools[targets.index(spec["dataset_id"])]
+            below = models[source["init_model_id"]].spec
+            assert below["seed"] == source["seed"]
+            assert labelled[below["labeling_id"]] == source["dataset_id"]
+        elif source["objective"] == "pseudo-labels":
+            assert labelled[source["labeling_id"]] == pools[targets.index(spec["dataset_id"])]
+            assert models[source["init_model_id"]].spec["objective"] == "human-labels"
+
+
 def test_a_failed_source_stops_nothing_but_itself() -> None:
     parent_id = started(None, G2L, HUMAN)
     broken = next(child for child in children(parent_id) if child.kind == "anchor-set")

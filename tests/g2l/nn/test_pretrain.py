@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from g2l.nn.models import load_model, save_network
 from g2l.nn.objectives import TargetError, joint, objective
 from g2l.nn.pretrain import TooFewImagesError, TrainedHead, pretrain, split
 from g2l.nn.training import predict
@@ -75,6 +76,18 @@ def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
     folder = save_random_model(tmp_path / "model", channels=3, side=16)
     trained = pretrain(noise(6, 16, 1), np.arange(6) % 3, epochs=1, init=folder)
     assert (trained.model.config.num_labels, trained.preprocessing.channels) == (3, 3)
+
+
+def test_training_goes_on_at_another_size(tmp_path: Path) -> None:
+    folder = save_random_model(tmp_path / "model", channels=3, side=16)
+    images = noise(6, 32, 3)
+    larger = pretrain(images, np.arange(6) % 2, epochs=1, init=folder, image_size=32)
+    same = pretrain(images, np.arange(6) % 2, epochs=1, init=folder, image_size=16)
+    assert (larger.preprocessing.size, same.preprocessing.size) == ((32, 32), (16, 16))
+    assert same.preprocessing.mean == larger.preprocessing.mean  # the model's own, whatever the images
+    assert larger.history[0].loss != same.history[0].loss
+    save_network(tmp_path / "larger", larger.model, larger.preprocessing)
+    assert load_model(tmp_path / "larger").preprocessing.size == (32, 32)
 
 
 def test_two_heads_and_their_accuracies(digits: Labelled) -> None:

@@ -11,6 +11,7 @@ from g2l.nn.images import fit_preprocessing
 from g2l.nn.models import save_model, save_network
 from g2l.nn.pretrain import pretrain
 from g2l.nn.recipes import Recipe
+from g2l.nn.starts import SizeNotTakenError
 from g2l.nn.transfer import TransferError, TransferResult, transfer
 from g2l.nn.zoo import build
 from g2l.passes import LEARNING_RATES
@@ -112,7 +113,7 @@ def test_a_source_that_knows_places_takes_no_other_size(digits: Labelled, tmp_pa
     network = build("vit-tiny", n_outputs=2, channels=digits.images.shape[3], image_size=16)
     save_network(tmp_path / "vit", network, fit_preprocessing(digits.images, image_size=16))
     run(digits, init=tmp_path / "vit", method="linear-probe", image_size=16)
-    with pytest.raises(TransferError, match="leave image_size out") as refused:
+    with pytest.raises(SizeNotTakenError, match="leave image_size out") as refused:
         run(digits, init=tmp_path / "vit", image_size=32)
     assert refused.value.field == "image_size"
 
