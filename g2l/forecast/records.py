@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from g2l.figures import Figures
 
-METHOD = 4
+METHOD = 5
 """Number of the way in which forecasts are computed from past transfers; the next one for a change of it."""
 
 

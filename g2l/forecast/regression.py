@@ -6,11 +6,11 @@ other targets is the best single answer to it. So the two are regressed apart:
 
     logit(accuracy) = level(target, label budget) + standing(source, target) + rest
 
-The level is a ridge regression over (target, label budget) cells, of its distance from what training from
-scratch reached there on that and the budget; where that is not known, from the cell's mean kNN accuracy;
-without labels, of itself on the cell's mean divergences. The standing is one over transfers, on how figures
-deviate from the cell's mean and on an effect of each recipe, shrunk like a random effect: of a recipe that is
-new it is zero.
+The level of a (target, label budget) cell is what training from scratch reached there, or where that is not
+known the cell's mean kNN accuracy, and the median of how far past cells were above theirs; without labels it
+is a ridge regression on the cell's mean divergences and the budget. The standing is a ridge regression over
+transfers, on how figures deviate from the cell's mean and on an effect of each recipe, shrunk like a random
+effect: of a recipe that is new it is zero.
 """
 
 from collections.abc import Sequence
@@ -34,9 +34,11 @@ LEVELS: tuple[tuple[Figure, ...], ...] = (
     ("knn",),
     ("jensen_shannon", "frechet", "energy_distance"),
 )
-"""What the level is regressed from: the first that is known. Ten targets are too few to choose by, and the
-number of classes, of which kNN accuracy knows, misleads where a target has more than all others
-(docs/results/forecasts.md)."""
+"""What the level follows from: the first that is known. Ten targets are too few to choose by, or for a slope:
+one that is unlike the others turns it. And the number of classes, of which kNN accuracy knows, misleads where
+a target has more than all others (docs/results/forecasts.md)."""
+ACCURACIES: tuple[tuple[Figure, ...], ...] = LEVELS[:2]
+"""Levels that are accuracies themselves."""
 STANDING_SETS: tuple[tuple[Figure, ...], ...] = (
     ("knn",),
     ("jensen_shannon", "frechet", "energy_distance", "knn", "logme", "leep", "nce", "h_score", "gbc"),
@@ -121,8 +123,7 @@ def predicted(rows: Rows, choice: Choice, fit_on: Indices, at: Indices) -> Float
     adjusted = rows.outcome[fit_on] - recipe[fit_on]
     cells, first = np.unique(rows.cell_of[fit_on], return_index=True)
     level_y = _means(adjusted[:, None], np.searchsorted(cells, rows.cell_of[fit_on]))[first, 0]
-    x, start = _level_regressors(rows, choice), _start(rows, choice, fit_on)
-    level = start[at] + _ridge(x[fit_on][first], level_y - start[fit_on][first], x[at], LEVEL_RIDGE)
+    level = _level(rows, choice, fit_on[first], level_y, at)
     return np.asarray(level + standing[at] + recipe[at])
 
 
@@ -197,19 +198,25 @@ def _recipe_ridge(y: Floats, recipe_of: Indices, target_of: Indices) -> float:
     return strongest if kept * strongest <= each * within else max(weakest, each * within / kept)
 
 
-def _level_regressors(rows: Rows, choice: Choice) -> Floats:
-    return np.concatenate(
-        [_means(rows.figures[:, _columns(choice.level)], rows.cell_of), rows.log_budget], axis=1
-    )
+def _level(rows: Rows, choice: Choice, known: Indices, outcome: Floats, at: Indices) -> Floats:
+    """(len(at),) the level at some rows, from the mean outcomes of past cells; `known` is a row of each."""
+    x = _means(rows.figures[:, _columns(choice.level)], rows.cell_of)
+    if choice.level not in ACCURACIES:
+        x = np.concatenate([x, rows.log_budget], axis=1)
+        return _ridge(x[known], outcome, x[at], LEVEL_RIDGE)
+    start = x[:, 0]
+    told = np.isfinite(start[known])
+    start = np.where(np.isfinite(start), start, start[known][told].mean() if told.any() else 0.0)
+    _, number, cells = np.unique(rows.target_of[known], return_inverse=True, return_counts=True)
+    return start[at] + _weighted_median(outcome - start[known], 1.0 / cells[number])
 
 
-def _start(rows: Rows, choice: Choice, fit_on: Indices) -> Floats:
-    """(R,) where the level is looked for: at the cell's mean accuracy, if the level's figure is one."""
-    if choice.level not in (("scratch",), ("knn",)):
-        return np.zeros(len(rows.cell_of))
-    start = _means(rows.figures[:, _columns(choice.level)], rows.cell_of)[:, 0]
-    known = start[fit_on][np.isfinite(start[fit_on])]
-    return np.where(np.isfinite(start), start, known.mean() if len(known) else 0.0)
+def _weighted_median(values: Floats, weights: Floats) -> float:
+    """The middle of the weight; of an even number of equal weights the mean of the two middle values."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) / weights.sum()
+    low, high = (np.searchsorted(reached, 0.5 + shift) for shift in (-1e-9, 1e-9))
+    return float(values[order][[low, high]].mean())
 
 
 def _columns(figures: Sequence[Figure]) -> list[int]:

@@ -68,6 +68,29 @@ def test_with_enough_targets_it_learns_the_line() -> None:
     assert [s.rank for s in result.sources] == [2, 1]
 
 
+def test_a_target_that_is_like_no_other_does_not_bend_the_level() -> None:
+    strokes = [PastTransfer("strokes", source(i, knn=0.02), 242, 10, 0.98) for i in range(6)]
+    for knn in (0.05, 0.5, 0.9):
+        (with_it,), (without,) = (
+            ask([source(0, knn=knn)], past).sources for past in (history(12) + strokes, history(12))
+        )
+        assert with_it.value is not None
+        assert with_it.value == approx(without.value, abs=0.05)
+
+
+def test_a_target_of_many_label_budgets_weighs_as_one() -> None:
+    easy = [
+        PastTransfer("easy", source(i, knn=0.5), 10, budget, 0.95)
+        for i in range(6)
+        for budget in range(2, 40)
+    ]
+    (many,), (one,) = (
+        ask([source(0)], past).sources for past in (history(12) + easy, history(12) + easy[:1])
+    )
+    assert many.value is not None
+    assert many.value == approx(one.value, abs=0.03)
+
+
 def test_transfers_on_the_same_target_are_left_out() -> None:
     past = history(MIN_TARGETS)
     assert ask([source(0)], past).calibrated
