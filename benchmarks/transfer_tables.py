@@ -71,15 +71,15 @@ def accuracies(runs: Sequence[Run], chosen_on: Sequence[str]) -> str:
         for source in in_order(run.source for run in runs)
     ]
     marked = [f"*{name}*" if name in chosen_on else name for name in targets]
-    return _table(["source", *marked, "mean of all", "of those that report", "transfers"], rows)
+    return table(["source", *marked, "mean of all", "of those that report", "transfers"], rows)
 
 
 def ahead(found: Sequence[Difference]) -> str:
     """A row a source, best first: points, the targets it is ahead on, pairs."""
-    return _table(
+    return table(
         ["source", "points", "ahead on", "pairs"],
         [
-            [row.source, _points(row.difference), f"{row.wins} of {row.n_targets}", str(row.n_pairs)]
+            [row.source, in_words(row.difference), f"{row.wins} of {row.n_targets}", str(row.n_pairs)]
             for row in _best_first(found)
         ],
     )
@@ -117,7 +117,8 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-def _points(interval: Interval) -> str:
+def in_words(interval: Interval) -> str:
+    """In points, with its ends where it has any."""
     value, low, high = _in_points(interval)
     return f"{value:+.1f}" if low is None or high is None else f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
 
@@ -131,7 +132,8 @@ def _in_points(interval: Interval) -> tuple[float, float | None, float | None]:
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """In Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
