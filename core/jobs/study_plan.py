@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from core.db.jobs import Job
@@ -101,7 +101,7 @@ def resume(session: Session, parent: Job) -> None:
 
 def _ask(session: Session, parent: Job) -> Grid:
     """Write the children that can be written; what was made before by an equal request is taken as it is."""
-    asked = {child.role for child in _children(session, parent)}
+    asked = set(session.scalars(select(Job.role).where(Job.parent_id == parent.id)))
     room = WINDOW - len(_unfinished(session, parent))
     while True:
         grid = grid_of(session, parent)
@@ -123,18 +123,19 @@ def _report(session: Session, parent: Job) -> None:
     """Ask for a report, in place of one that something was retried under."""
     for outdated in _unfinished(session, parent):
         transitions.request_cancel(session, outdated.id)
-    number = sum(child.kind == "report" for child in _children(session, parent)) + 1
+    number = len(_children(session, parent, Job.kind == "report")) + 1
     spec = ReportSpec(study_job_id=parent.id)
     transitions.submit(session, "report", spec, parent=parent, role=f"{_REPORT}-{number}")
 
 
-def _children(session: Session, parent: Job) -> Sequence[Job]:
-    statement = select(Job).where(Job.parent_id == parent.id).order_by(Job.id)
+def _children(session: Session, parent: Job, *where: ColumnElement[bool]) -> Sequence[Job]:
+    """Those that are so; there may be thousands, so ask for no more than it takes."""
+    statement = select(Job).where(Job.parent_id == parent.id, *where).order_by(Job.id)
     return session.scalars(statement.execution_options(populate_existing=True)).all()
 
 
-def _unfinished(session: Session, parent: Job) -> list[Job]:
-    return [child for child in _children(session, parent) if child.state not in FINISHED]
+def _unfinished(session: Session, parent: Job) -> Sequence[Job]:
+    return _children(session, parent, Job.state.not_in(FINISHED))
 
 
 def _note(session: Session, parent: Job, child: Job) -> None:
@@ -144,16 +145,14 @@ def _note(session: Session, parent: Job, child: Job) -> None:
 
 def _is_outdated(session: Session, parent: Job, report: Job) -> bool:
     """Whether something was retried since a report was begun, so that another comes or is there."""
-    children = _children(session, parent)
-    newest = [child for child in children if child.kind == "report"][-1]
-    at_work = any(child.state not in FINISHED for child in children if child.kind != "report")
+    newest = _children(session, parent, Job.kind == "report")[-1]
+    at_work = any(child.kind != "report" for child in _unfinished(session, parent))
     return at_work or newest.id != report.id
 
 
 def _failed(session: Session, parent: Job) -> list[Job]:
     """What is missing; a report that was not made is made anew."""
-    children = _children(session, parent)
-    return [child for child in children if child.state in RETRYABLE and child.kind != "report"]
+    return list(_children(session, parent, Job.state.in_(RETRYABLE), Job.kind != "report"))
 
 
 def _end_failed(session: Session, parent: Job, grid: Grid, *, result: Any) -> None:
@@ -174,6 +173,5 @@ def _end_failed(session: Session, parent: Job, grid: Grid, *, result: Any) -> No
 
 def _give_up(session: Session, parent: Job, error: ServiceError) -> None:
     transitions.end(session, parent, "failed", error=transitions.problem_of(error))
-    for child in _children(session, parent):
-        if child.state not in FINISHED:
-            transitions.request_cancel(session, child.id)
+    for child in _unfinished(session, parent):
+        transitions.request_cancel(session, child.id)
