@@ -2,8 +2,8 @@
 
 Run: python -m benchmarks.frontier [--plot docs/results/frontier.svg]
 
-Points are means of paired differences (target and seeds alike) on the six targets that
-chose nothing, with 95 % intervals over targets; then the targets on which it is ahead.
+Points are means of paired differences (target and seeds alike) on the six targets that chose nothing, with
+95 % intervals over targets; then the targets on which it is ahead.
 """
 
 import argparse
@@ -16,22 +16,22 @@ from g2l.studies.runs import Run, read_runs
 
 RESULTS = Path("docs/results")
 CHOSEN_ON = ("rsscn7", "dtd10", "trashnet", "spoken_digits", "omniglot")
-HUMAN, G2L = "human labels", "G2L near, K 64, soft"
+SOURCES = ("human labels", "G2L near, K 64, soft")
 FOUR_SEEDS = ("seed0", "seed1", "seed2", "seed3")
 
 
 @dataclass(frozen=True)
 class Arm:
-    """Transfers of one source.
+    """Transfers of two sources.
 
     Attributes:
         files: `transfers-NAME.parquet` of the results.
-        source: its name there; `{}` stands for human labels or G2L.
+        sources: what human labels and soft G2L are called there.
         label_budget: images a class.
     """
 
     files: tuple[str, ...]
-    source: str = "{}"
+    sources: tuple[str, str] = SOURCES
     label_budget: int = 10
 
 
@@ -45,7 +45,7 @@ class Lever:
 
 
 LEVERS = (
-    Lever("pretraining at all", Arm(FOUR_SEEDS), Arm(FOUR_SEEDS, "scratch")),
+    Lever("pretraining at all", Arm(FOUR_SEEDS), Arm(FOUR_SEEDS, ("scratch", "scratch"))),
     *(
         Lever(
             f"{more} labels a class, not {less}",
@@ -54,14 +54,20 @@ LEVERS = (
         )
         for less, more in ((5, 10), (10, 20), (20, 50))
     ),
-    Lever("four times the pool, as long", Arm(("pools",)), Arm(("pools",), "{} of a quarter")),
+    Lever(
+        "four times the pool, as long",
+        Arm(("pools",)),
+        Arm(("pools",), ("human labels of a quarter", "G2L near, K 64, soft, of a quarter")),
+    ),
     Lever(
         "three times the training",
-        Arm(("longer-seed2", "longer-seed3"), "{}, 18 epochs"),
+        Arm(("longer-seed2", "longer-seed3"), ("human labels, 18 epochs", "G2L near, K 64, soft, 18 epochs")),
         Arm(("seed2", "seed3")),
     ),
     Lever("transfers at 64 px, not 32", Arm(("budgets",)), Arm(("32px",))),
-    Lever("the embedder itself, frozen", Arm(("seed0",), "lite0, frozen"), Arm(("seed0",))),
+    Lever(
+        "the embedder itself, frozen", Arm(("seed0",), ("lite0, frozen", "lite0, frozen")), Arm(("seed0",))
+    ),
 )
 
 
@@ -71,7 +77,7 @@ def main() -> None:
     )
     parser.add_argument("--plot", type=Path, help="an SVG of the same")
     given = parser.parse_args()
-    worth = {lever.name: [difference(lever, source) for source in (HUMAN, G2L)] for lever in LEVERS}
+    worth = {lever.name: [difference(lever, which) for which in range(len(SOURCES))] for lever in LEVERS}
     rows = [[name, *(_words(found) for found in pair)] for name, pair in worth.items()]
     print(table(["what", "to human labels", "to soft G2L"], rows))
     if given.plot:
@@ -83,24 +89,19 @@ def main() -> None:
         given.plot.write_text(plot(named, "points of accuracy that it is worth"))
 
 
-def difference(lever: Lever, source: str) -> Difference:
-    """How much more accurate a source is by a lever, on the mean over targets."""
-    runs = [*_runs(lever.more, source, "more"), *_runs(lever.less, source, "less")]
+def difference(lever: Lever, which: int) -> Difference:
+    """How much more accurate a lever makes one of the sources, on the mean over targets."""
+    runs = [*_runs(lever.more, which, "more"), *_runs(lever.less, which, "less")]
     return next(row for row in differences(runs, "less") if row.target is None)
 
 
-def _runs(arm: Arm, source: str, name: str) -> list[Run]:
-    wanted = _named(arm.source, source)
+def _runs(arm: Arm, which: int, name: str) -> list[Run]:
+    wanted = (arm.sources[which], arm.label_budget)
     return [
         replace(run, source=name, label_budget=None)
         for run in read_runs(*(RESULTS / f"transfers-{file}.parquet" for file in arm.files))
-        if (run.source, run.label_budget) == (wanted, arm.label_budget) and run.target not in CHOSEN_ON
+        if (run.source, run.label_budget) == wanted and run.target not in CHOSEN_ON
     ]
-
-
-def _named(pattern: str, source: str) -> str:
-    """G2L's own quarter is called otherwise: `G2L near, K 64, soft, of a quarter`."""
-    return pattern.format(f"{source}," if source == G2L and pattern.endswith("quarter") else source)
 
 
 def _words(found: Difference) -> str:

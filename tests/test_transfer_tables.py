@@ -8,8 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import transfer_tables
+from benchmarks import frontier, transfer_tables
 from benchmarks.pools import write_quarter, write_unlabelled
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_a_mixed_pool_has_all_training_images_and_tells_no_class(tmp_path: Path) -> None:
@@ -101,3 +103,16 @@ def test_each_label_budget_has_its_tables_and_each_knob_its_plot(
     plots = {path.stem: path.read_text() for path in (tmp_path / "knobs").iterdir()}
     assert set(plots) == {"K", "metric"}
     assert re.findall(r">(K: \d+)<", plots["K"]) == ["K: 16", "K: 128"]
+
+
+def test_the_frontiers_page_shows_what_its_command_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", ["frontier", "--plot", str(tmp_path / "frontier.svg")])
+    frontier.main()
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == len(frontier.LEVERS) + 2
+    assert printed in (ROOT / "docs/results/frontier.md").read_text()
+    assert (tmp_path / "frontier.svg").read_text() == (ROOT / "docs/results/frontier.svg").read_text()
+    assert "| pretraining at all | +2.5 (" in printed  # as in docs/results/transfer.md
