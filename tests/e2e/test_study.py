@@ -138,3 +138,38 @@ def test_a_source_of_several_labelings_names_its_embedders(
         assert by_anchors["anchors"]["embedder"] == model.resource().id
         assert by_clusters["labeling"]["embedder"] == ["patch-kmeans", model.resource().id]
         job.cancel()
+
+
+@pytest.mark.e2e
+def test_a_source_goes_on_for_each_target_on_images_of_its_kind(
+    service: RunningService, tmp_path: Path, command: Callable[..., str]
+) -> None:
+    with Client(service.url) as client:
+        asked = request(client, tmp_path) | {"seeds": [0]}
+        pools = []
+        for number in range(2):
+            folder = write_images(tmp_path / f"more {number}", 40 + number, classes=1)
+            pools.append(client.datasets.upload(folder, name=f"more-{number}-{uuid4()}").wait().resource())
+        own = {
+            "name": "own",
+            "on_target_pools": True,
+            "anchors": {"discover": {"k": 3}},
+            "labeling": {"length": 1},
+            "model": {"init_model_id": "source:human", "image_size": 24},
+        }
+        body = asked | {"sources": [SOURCES[1], own], "target_pools": [pool.name for pool in pools]}
+        (tmp_path / "study.json").write_text(json.dumps(body))
+        shown = command("submit", str(tmp_path / "study.json"))
+        assert [line.split("\t")[0] for line in shown.splitlines()[-2:]] == ["human", "own"]
+        study = next(iter(client.studies.list(limit=1)))
+        human, tuned = study.sources
+        (start,) = human.models
+        assert [model["target"] for model in tuned.models] == asked["targets"]
+        for pool, model in zip(pools, tuned.models, strict=True):
+            trained = client.models.get(model["model_id"])
+            assert (trained.dataset_id, trained.image_size) == (pool.id, 24)
+            assert trained.parent_model_id == start["model_id"]
+        rows = {row["target"]: row for row in client.studies.transfers(study.id) if row["source"] == "own"}
+        assert [rows[target]["model_id"] for target in asked["targets"]] == [
+            model["model_id"] for model in tuned.models
+        ]
