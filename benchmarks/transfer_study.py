@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="one seed for sources and transfers, not the file's")
     parser.add_argument("--sources", nargs="+", metavar="NAME", help="these of the file's sources alone")
     parser.add_argument("--targets", nargs="+", metavar="NAME", help="these image sets, not the file's")
+    parser.add_argument("--budgets", nargs="+", type=int, help="labelled images a class, not the file's")
     parser.add_argument("--transfer-size", type=int, help="pixels that transfers run at, not the file's")
     parser.add_argument("--frozen", action="store_true", help="sources frozen, under a linear probe")
     args = parser.parse_args()
@@ -102,6 +103,8 @@ def main() -> None:
         request["targets"] = args.targets
         if "target_pools" in request:
             request["target_pools"] = [f"{target}{UNLABELLED}" for target in args.targets]
+    if args.budgets is not None:
+        request["label_budgets"] = args.budgets
     if args.transfer_size is not None:
         request["transfer"]["image_size"] = args.transfer_size
     if args.frozen:
