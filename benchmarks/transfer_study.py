@@ -54,22 +54,22 @@ def study(client: Client, url: str, request: dict[str, Any], home: Path) -> Job[
 
 
 def take_in_what_is_missing(
-    client: Client, asked: dict[str, Any], home: Path, data: Path, embedder: Path | None
+    client: Client, request: dict[str, Any], home: Path, data: Path, embedder: Path | None
 ) -> None:
     """Upload the sets that a request names, and the network that its sources embed with."""
     known = {dataset.name for dataset in client.datasets.list()}
-    sets = [data / f"{name}.zip" for name in dict.fromkeys([asked["pool"], *asked["targets"]])]
+    sets = [data / f"{name}.zip" for name in dict.fromkeys([request["pool"], *request["targets"]])]
     if absent := [str(path) for path in sets if not path.exists()]:
         raise SystemExit(f"--data names the folder of the image sets; not there: {', '.join(absent)}")
     take_in(client, *[path for path in sets if path.stem not in known])
     mixed, quarter = (home / f"{name}.zip" for name in (MIXED_POOL, QUARTER))
-    pools = {source.get("pool") for source in asked["sources"]} - known
+    pools = {source.get("pool") for source in request["sources"]} - known
     if FRACTALS in pools:
         client.datasets.draw(FRACTALS, n_classes=200, n_items=24_000, image_size=64).wait()
     if MIXED_POOL in pools:
         write_unlabelled(sets, mixed)
         take_in(client, mixed)
-    for name in sorted(set(asked.get("target_pools", [])) - known):
+    for name in sorted(set(request.get("target_pools", [])) - known):
         write_unlabelled([data / f"{name.removesuffix(UNLABELLED)}.zip"], home / f"{name}.zip")
         take_in(client, home / f"{name}.zip")
     if QUARTER in pools:
@@ -77,6 +77,28 @@ def take_in_what_is_missing(
         take_in(client, quarter)
     if embedder is not None and not list(client.models.list(name=EMBEDDER, limit=1)):
         client.models.import_file(embedder, name=EMBEDDER, preprocessing=ITS_INPUT).wait()
+
+
+def asked(args: argparse.Namespace) -> dict[str, Any]:
+    """The request of the file, with what the command says in place of what stands there."""
+    request: dict[str, Any] = tomllib.loads(args.file.read_text())
+    if args.seed is not None:
+        request |= {"pretraining_seeds": [args.seed], "seeds": [args.seed]}
+    if args.sources is not None:
+        request["sources"] = [source for source in request["sources"] if source["name"] in args.sources]
+    if args.targets is not None:
+        request["targets"] = args.targets
+        if "target_pools" in request:
+            request["target_pools"] = [f"{target}{UNLABELLED}" for target in args.targets]
+    if args.budgets is not None:
+        request["label_budgets"] = args.budgets
+    if args.transfer_size is not None:
+        request["transfer"]["image_size"] = args.transfer_size
+    if args.frozen:
+        size = request["transfer"].get("image_size")
+        recipes = [source for source in request["sources"] if source.keys() > {"name"}]  # not scratch
+        request |= {"transfer": {"method": "linear-probe", "image_size": size}, "sources": recipes}
+    return request
 
 
 def main() -> None:
@@ -94,23 +116,7 @@ def main() -> None:
     parser.add_argument("--transfer-size", type=int, help="pixels that transfers run at, not the file's")
     parser.add_argument("--frozen", action="store_true", help="sources frozen, under a linear probe")
     args = parser.parse_args()
-    request = tomllib.loads(args.file.read_text())
-    if args.seed is not None:
-        request |= {"pretraining_seeds": [args.seed], "seeds": [args.seed]}
-    if args.sources is not None:
-        request["sources"] = [source for source in request["sources"] if source["name"] in args.sources]
-    if args.targets is not None:
-        request["targets"] = args.targets
-        if "target_pools" in request:
-            request["target_pools"] = [f"{target}{UNLABELLED}" for target in args.targets]
-    if args.budgets is not None:
-        request["label_budgets"] = args.budgets
-    if args.transfer_size is not None:
-        request["transfer"]["image_size"] = args.transfer_size
-    if args.frozen:
-        size = request["transfer"].get("image_size")
-        recipes = [source for source in request["sources"] if source.keys() > {"name"}]  # not scratch
-        request |= {"transfer": {"method": "linear-probe", "image_size": size}, "sources": recipes}
+    request = asked(args)
     print(describe(), flush=True)
     with service(args.home) as running, Client(running.url) as client:
         take_in_what_is_missing(client, request, args.home, args.data, args.embedder)
