@@ -121,7 +121,13 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("models", {"objective": "distillation", "dataset_id": "$unlabelled", "embedder": ["$mdl", "$emb"]}),
     ("models", {"labeling_id": "$lab", "human_labels": True, "label_smoothing": 0.1}),
     ("models", {"labeling_id": "$lab", "init_model_id": "$mdl", "arch": "resnet-tiny", "image_size": 32}),
+    ("models", {"labeling_id": "$lab", "init_model_id": "$mdl", "image_size": 64}),
     ("models", {"objective": "human-labels", "dataset_id": "$grey", "init_model_id": "$large_mdl"}),
+    (
+        "models",
+        {"objective": "self-supervised", "dataset_id": "$pool", "init_model_id": "$huge", "image_size": 64},
+    ),
+    ("pipelines", {"dataset_id": "$pool", "model": {"init_model_id": "$mdl", "image_size": 64}}),
     ("transfers", {"dataset_id": "$pool", "model_id": "$mdl"}),
     ("transfers", {"dataset_id": "$grey", "model_id": "$mdl", "arch": "resnet-tiny", "label_budget": 5}),
     ("transfers", {"dataset_id": "$pool", "arch": "vit-tiny", "layer_decay": 0.7}),
