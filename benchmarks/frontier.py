@@ -17,6 +17,7 @@ from g2l.studies.runs import Run, read_runs
 RESULTS = Path("docs/results")
 CHOSEN_ON = ("rsscn7", "dtd10", "trashnet", "spoken_digits", "omniglot")
 SOURCES = ("human labels", "G2L near, K 64, soft")
+OWN = ("own-seed5", "own-seed6")
 FOUR_SEEDS = ("seed0", "seed1", "seed2", "seed3")
 
 
@@ -65,6 +66,11 @@ LEVERS = (
         Arm(("seed2", "seed3")),
     ),
     Lever("transfers at 64 px, not 32", Arm(("budgets",)), Arm(("32px",))),
+    Lever(
+        "a second stage on images of the target's kind",
+        Arm(OWN, ("human labels, then G2L on own images", "G2L, then G2L on own images")),
+        Arm(OWN),
+    ),
     Lever(
         "the embedder itself, frozen", Arm(("seed0",), ("lite0, frozen", "lite0, frozen")), Arm(("seed0",))
     ),
