@@ -67,7 +67,7 @@ LEVERS = (
     ),
     Lever("transfers at 64 px, not 32", Arm(("budgets",)), Arm(("32px",))),
     Lever(
-        "a second stage on images of the target's kind",
+        "a second stage, on the target's kind",
         Arm(OWN, ("human labels, then G2L on own images", "G2L, then G2L on own images")),
         Arm(OWN),
     ),

@@ -235,7 +235,8 @@ def _gallery(store: Store, labeling: Labeling, dataset: Dataset, names: Sequence
         )
         for class_id, chosen in zip(largest, members, strict=True)
     ]
-    about = f"{labeling.n_classes:,} classes by {labeling.method}, {labeling.entropy:.1f} bits; the largest:"
+    classes_of = f"{labeling.n_classes:,} classes of {dataset.name or dataset.id}"
+    about = f"{classes_of} by {labeling.method}, {labeling.entropy:.1f} bits; the largest:"
     return Gallery(", ".join(names), about, classes)
 
 

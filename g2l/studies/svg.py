@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
-WIDTH, ROW, LEFT, RIGHT = 760, 22, 190, 20  # pixels
+WIDTH, ROW, RIGHT = 760, 22, 20  # pixels
+LETTER, LONGEST = 6.7, 56  # pixels of one of a name; letters of the longest that is shown whole
 HEIGHT, BOTTOM, TOP = 320, 40, 12
 # Okabe and Ito's colours, which the colour-blind tell apart too; beyond them the dashes differ.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "currentColor", "#7f7f7f")
@@ -27,9 +28,10 @@ def intervals(
     values = [x for _, *numbers in rows for x in numbers if x is not None] + ([0.0] if zero else [])
     low, high = _span(values)
     height = TOP + ROW * len(rows) + BOTTOM
+    left = 16 + LETTER * max(len(_short(name)) for name, *_ in rows)
 
     def x(value: float) -> float:
-        return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
+        return left + (value - low) / (high - low) * (WIDTH - left - RIGHT)
 
     parts = [_grid_x(low, high, x, bottom=height - BOTTOM, title=title)]
     if zero:
@@ -38,7 +40,9 @@ def intervals(
         )
     for number, (name, value, start, end) in enumerate(rows):
         y = TOP + ROW * (number + 0.5)
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(_short(name))}</text>')
+        parts.append(
+            f'<text x="{left - 8:.0f}" y="{y + 4:.1f}" text-anchor="end">{escape(_short(name))}</text>'
+        )
         if start is not None and end is not None:
             parts.append(
                 f'<line class="span" x1="{x(start):.1f}" x2="{x(end):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
@@ -153,5 +157,5 @@ def _stroke(number: int) -> str:
     return f'stroke="{_colour(number)}" stroke-dasharray="{dash}"'
 
 
-def _short(name: str, most: int = 28) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
