@@ -245,11 +245,15 @@ def test_what_a_study_found_is_served(api: Api, make: Maker) -> None:
 
 
 def test_the_study_of_the_documentation_is_taken(api: Api, make: Maker) -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/studies.md").read_text(), flags=re.DOTALL)
-    asked = tomllib.loads(example)
+    examples = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/studies.md").read_text(), flags=re.DOTALL)
+    asked, further = map(tomllib.loads, examples)
     asked["pool"] = make.dataset({"cat": 60, "dog": 60})
     asked["targets"] = [make.dataset() for _ in asked["targets"]]
     job = api.client.post("/v1/studies", json=asked).json()
     assert job["state"] == "running", job
     # Three targets, two budgets, four seeds: scratch once, seven recipes at two pretraining seeds.
     assert job["progress"]["total"] == 24 * (1 + 7 * 2)
+    asked["target_pools"] = [make.dataset({}, n_items=100) for _ in further["target_pools"]]
+    asked["sources"] += further["sources"]
+    job = api.client.post("/v1/studies", json=asked).json()
+    assert job["progress"]["total"] == 24 * (1 + 8 * 2), job
