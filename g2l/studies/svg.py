@@ -28,7 +28,7 @@ def intervals(
     values = [x for _, *numbers in rows for x in numbers if x is not None] + ([0.0] if zero else [])
     low, high = _span(values)
     height = TOP + ROW * len(rows) + BOTTOM
-    left = 16 + LETTER * max(len(_short(name)) for name, *_ in rows)
+    left = 16 + LETTER * max((len(_short(name)) for name, *_ in rows), default=0)
 
     def x(value: float) -> float:
         return left + (value - low) / (high - low) * (WIDTH - left - RIGHT)

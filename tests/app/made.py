@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -226,3 +227,12 @@ def _labels(n_items: int, *, soft: bool) -> bytes:
     file = io.BytesIO()
     pq.write_table(pa.table(columns), file, row_group_size=max(1, n_items // 3))
     return file.getvalue()
+
+
+def filled(value: Any, ids: Mapping[str, str]) -> Any:
+    """A body with ids in place of `$name`."""
+    if isinstance(value, str) and value.startswith("$"):
+        return ids[value[1:]]
+    if isinstance(value, dict):
+        return {name: filled(entry, ids) for name, entry in value.items()}
+    return [filled(entry, ids) for entry in value] if isinstance(value, list) else value

@@ -7,7 +7,7 @@ import pytest
 from app.checks.starts import SMALLEST_IMAGE
 from core.specs.models import Architecture
 from tests.app.conftest import Api
-from tests.app.made import Maker
+from tests.app.made import Maker, filled
 
 
 @pytest.fixture
@@ -60,15 +60,6 @@ def ids(make: Maker) -> dict[str, str]:
         "onnx": make.model(role="embedder", arch="onnx"),
         "huge": make.model(role="imported", image_size=2048),
     }
-
-
-def _filled(value: Any, ids: dict[str, str]) -> Any:
-    """A body with `$name` in place of ids."""
-    if isinstance(value, str) and value.startswith("$"):
-        return ids[value[1:]]
-    if isinstance(value, dict):
-        return {name: _filled(entry, ids) for name, entry in value.items()}
-    return [_filled(entry, ids) for entry in value] if isinstance(value, list) else value
 
 
 def _two(**second: Any) -> list[dict[str, Any]]:
@@ -337,7 +328,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("path", "body"), ACCEPTED, ids=lambda value: str(value)[:100])
 def test_accepted(api: Api, ids: dict[str, str], path: str, body: dict[str, Any]) -> None:
-    answer = api.client.post(f"/v1/{path}", json=_filled(body, ids))
+    answer = api.client.post(f"/v1/{path}", json=filled(body, ids))
     assert answer.status_code == 202, answer.text
     assert answer.headers["location"] == f"/v1/jobs/{answer.json()['id']}"
 
@@ -345,7 +336,7 @@ def test_accepted(api: Api, ids: dict[str, str], path: str, body: dict[str, Any]
 @pytest.mark.parametrize(("path", "body", "pointers"), REFUSED, ids=lambda value: str(value)[:100])
 def test_refused(api: Api, ids: dict[str, str], path: str, body: dict[str, Any], pointers: list[str]) -> None:
     before = api.client.get("/v1/jobs?limit=1").json()["items"]
-    assert api.pointers(f"/v1/{path}", _filled(body, ids)) == pointers
+    assert api.pointers(f"/v1/{path}", filled(body, ids)) == pointers
     assert api.client.get("/v1/jobs?limit=1").json()["items"] == before
 
 
@@ -392,9 +383,9 @@ def test_a_labeling_under_known_classes_follows_their_rule(
 ) -> None:
     body = {"dataset_id": "$pool", "anchor_set_id": "$anc", "classes_of": ruled} | fields
     if pointers:
-        assert sorted(api.pointers("/v1/labelings", _filled(body, ids))) == sorted(pointers)
+        assert sorted(api.pointers("/v1/labelings", filled(body, ids))) == sorted(pointers)
         return
-    answer = api.client.post("/v1/labelings", json=_filled(body, ids))
+    answer = api.client.post("/v1/labelings", json=filled(body, ids))
     assert answer.status_code == 202, answer.text
     spec = answer.json()["spec"]
     assert [spec[name] for name in ("length", "prefer", "min_class_size", "ordered")] == [2, "far", 4, False]

@@ -12,7 +12,7 @@ import pytest
 
 from core.db.resources import Study
 from tests.app.conftest import Api
-from tests.app.made import Maker
+from tests.app.made import Maker, filled
 
 ROOT = Path(__file__).parents[2]
 BUILT_IN = "patch-kmeans"
@@ -158,7 +158,7 @@ def test_what_is_trained_on_target_pools_has_no_other(
     own = {"name": "own", "on_target_pools": True, "anchors": {}, **second}
     asked = body(make, human, labelled, own)
     asked |= {"target_pools": [asked["pool"]]} | fields
-    refused = api.client.post("/v1/studies", json=_with(asked, "$pool", asked["pool"]))
+    refused = api.client.post("/v1/studies", json=filled(asked, {"pool": asked["pool"]}))
     assert refused.status_code == 422
     assert why in refused.text
 
@@ -169,15 +169,6 @@ def test_what_stands_on_a_source_on_target_pools_is_trained_on_them_too(api: Api
     asked = body(make, own, top)
     refused = api.client.post("/v1/studies", json=asked | {"target_pools": [asked["pool"]]})
     assert (refused.status_code, "set on_target_pools there too" in refused.text) == (422, True)
-
-
-def _with(value: Any, word: str, id_: str) -> Any:
-    """The value with an id in place of a word."""
-    if isinstance(value, dict):
-        return {name: _with(entry, word, id_) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [_with(entry, word, id_) for entry in value]
-    return id_ if value == word else value
 
 
 def test_a_source_may_embed_beside_a_built_in_embedder(api: Api, make: Maker) -> None:

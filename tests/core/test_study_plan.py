@@ -154,10 +154,9 @@ def test_a_source_may_stand_on_another() -> None:
 
 def test_a_source_on_target_pools_is_trained_for_each_target_on_its_own() -> None:
     targets, pools = [dataset(), dataset()], [dataset(), dataset()]
-    tuned = {"on_target_pools": True, "anchors": {"discover": {"k": 2}}}
-    tuned = {**tuned, "name": "tuned", "model": {"init_model_id": "source:human"}}
-    further = {"name": "further", "on_target_pools": True}
-    further["model"] = {"objective": "self-supervised", "init_model_id": "source:tuned"}
+    tuned = {**G2L, "name": "tuned", "on_target_pools": True, "model": {"init_model_id": "source:human"}}
+    onward = {"objective": "self-supervised", "init_model_id": "source:tuned"}
+    further = {"name": "further", "on_target_pools": True, "model": onward}
     parent_id = started(
         HUMAN, tuned, further, targets=targets, target_pools=pools, seeds=[0], pretraining_seeds=[0, 1]
     )

@@ -98,3 +98,7 @@ def test_ticks_are_round_and_inside(low: float, high: float) -> None:
     assert 3 <= len(ticks) <= 7
     assert low <= ticks[0] < ticks[-1] <= high
     assert all(len(f"{abs(tick):g}".replace(".", "").strip("0")) <= 2 for tick in ticks)
+
+
+def test_a_plot_of_no_intervals_is_an_empty_one() -> None:
+    assert svg.intervals([], title="points", zero=True).startswith("<svg ")
