@@ -60,8 +60,11 @@ class Responder:
         return self.embedding.network.embed(images[:, :, ::-1] if mirrored else images)
 
     def sample(self, dataset: Dataset, most: int) -> Matrix:
-        """The responses of at most so many items, for a mean; taken from what is kept, if anything is."""
-        items = pixels.evenly(dataset.n_items, most)
+        """The responses of at most so many items, for a mean."""
+        return self.some(dataset, pixels.evenly(dataset.n_items, most))
+
+    def some(self, dataset: Dataset, items: pixels.Indices) -> Matrix:
+        """The responses of some items; taken from what is kept, if anything is."""
         known = self._row(dataset.id) is not None
         if known or dataset.id in self._made or dataset.kind == "embeddings":
             return self.of(dataset)[items]

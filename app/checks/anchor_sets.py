@@ -4,6 +4,7 @@ from sqlalchemy.orm import Session
 
 from app.checks.compatibility import located_parts, require_embeddable
 from app.checks.inputs import Inputs, load
+from app.checks.transfers import check_target
 from core.db.resources import Dataset
 from core.specs.anchor_sets import AnchorSetOptions, AnchorSetSpec, AnchorSpec
 from core.specs.base import BUILT_IN_EMBEDDERS
@@ -24,6 +25,10 @@ def check_anchor_set(db: Session, spec: AnchorSetSpec) -> None:
     elif spec.anchors is not None:
         datasets = check_given(inputs, "anchors", spec.anchors)
         check_embedding(inputs, "", spec, datasets=datasets, discovered=False)
+    elif spec.labelled is not None:
+        dataset = inputs.dataset(spec.labelled.dataset_id)
+        check_labelled(inputs, "labelled/dataset_id", dataset)
+        check_embedding(inputs, "", spec, datasets=[dataset], discovered=True)
     inputs.finish()
 
 
@@ -60,6 +65,12 @@ def check_given(inputs: Inputs, where: str, anchors: list[AnchorSpec]) -> list[D
     return [inputs.dataset(id_) for id_ in dict.fromkeys(anchor.dataset_id for anchor in anchors)]
 
 
+def check_labelled(inputs: Inputs, where: str, dataset: Dataset) -> None:
+    """A dataset that a transfer takes, whose classes can name anchors."""
+    check_target(inputs, where, dataset)
+    _require_unique(inputs, [(where, entry["name"]) for entry in dataset.classes])
+
+
 def check_embedding(
     inputs: Inputs, prefix: str, options: AnchorSetOptions, *, datasets: list[Dataset], discovered: bool
 ) -> None:
@@ -77,8 +88,8 @@ def check_embedding(
     for where in [where for where, part in parts if part == "anchor-network" and discovered]:
         inputs.refuse(
             where,
-            "anchor-network is trained on the anchors' own labels, and discovered anchors have none; "
-            "give `anchors`, or take another embedder.",
+            "anchor-network is trained on anchors whose images are given; give `anchors`, or take another "
+            "embedder.",
         )
     require_embeddable(inputs, f"{prefix}embedder", options.embedder, datasets=datasets)
 

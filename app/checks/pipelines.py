@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from app.checks.anchor_sets import check_discovery, check_embedding, check_given
+from app.checks.anchor_sets import check_discovery, check_embedding, check_given, check_labelled
 from app.checks.compatibility import channel_mismatch, require_images
 from app.checks.inputs import Inputs, is_id, load
 from app.checks.labelings import check_anchor_space, check_length
@@ -75,6 +75,11 @@ def _check_anchors(db: Session, inputs: Inputs, spec: PipelineSpec, pool: Datase
         datasets = check_given(inputs, "anchors/anchors", anchors.anchors)
         check_embedding(inputs, "anchors/", anchors, datasets=[pool, *datasets], discovered=False)
         return len(anchors.anchors)
+    if anchors.labelled is not None:
+        dataset = inputs.dataset(anchors.labelled.of(spec.target_labels).dataset_id)
+        check_labelled(inputs, "anchors/labelled", dataset)
+        check_embedding(inputs, "anchors/", anchors, datasets=[pool, dataset], discovered=True)
+        return len(dataset.classes)
     discover = anchors.discover
     if discover is None:  # the spec's own validator fills it in
         raise TypeError("a pipeline's anchors name no way to make them")

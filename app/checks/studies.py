@@ -20,7 +20,7 @@ from core.specs.base import REFERENCE
 from core.specs.kinds import dump_spec
 from core.specs.labelings import GeometryLabelingSpec, GeometryOptions
 from core.specs.models import MODEL_SPEC, ImportModelSpec, PseudoLabelOptions
-from core.specs.pipelines import PipelineAnchors, PipelineSpec
+from core.specs.pipelines import LabelledOptions, PipelineAnchors, PipelineSpec
 from core.specs.studies import LabelsRecipe, Options, StudySource, StudySpec
 from core.specs.study_requests import filled_model, labeling_request, method_of, pool_of
 
@@ -88,7 +88,7 @@ def _source(
     arch, size = network_of(inputs, model)
     _check_size(inputs, study, arch, trained_at=size)
     source = source.model_copy(update=filled)
-    _check_jobs(db, inputs, source, where=where, pool=pool)
+    _check_jobs(db, inputs, source, where=where, pool=pool, target=targets[0])
     return source
 
 
@@ -187,7 +187,7 @@ def _labels(
         return recipe
     told = {name: value for name, value in dump_spec(request).items() if name not in _OF_THE_RECIPE}
     anchors = recipe.anchors
-    if isinstance(request, GeometryLabelingSpec):
+    if isinstance(request, GeometryLabelingSpec) and not recipe.of_target:
         whole = PipelineSpec(
             dataset_id=pool.id,
             anchors=anchors or PipelineAnchors.model_validate({}),
@@ -197,7 +197,9 @@ def _labels(
     return LabelsRecipe(anchors=anchors, labeling=told)
 
 
-def _check_jobs(db: Session, inputs: Inputs, source: StudySource, *, where: str, pool: Dataset) -> None:
+def _check_jobs(
+    db: Session, inputs: Inputs, source: StudySource, *, where: str, pool: Dataset, target: Dataset
+) -> None:
     """Refuse what the endpoints of the source's own jobs would refuse, as far as its inputs are there."""
     if any(field != "embedder" for field, _ in source.named_sources()):
         return
@@ -208,7 +210,7 @@ def _check_jobs(db: Session, inputs: Inputs, source: StudySource, *, where: str,
         if recipe.by_geometry:
             whole = PipelineSpec(
                 dataset_id=labeling["dataset_id"],
-                anchors=PipelineAnchors.model_validate(stored["anchors"]),
+                anchors=_with_target(PipelineAnchors.model_validate(stored["anchors"]), target),
                 labeling=_only(GeometryOptions, labeling),
                 model=_only(PseudoLabelOptions, {k: v for k, v in model.items() if not isinstance(v, list)}),
             )
@@ -222,6 +224,13 @@ def _check_jobs(db: Session, inputs: Inputs, source: StudySource, *, where: str,
             inputs.refuse(f"{where}/model/objective", "Import the model first, and give its model_id.")
         else:
             _refusing(inputs, f"{where}/model", partial(models.understood, db, training))
+
+
+def _with_target(anchors: PipelineAnchors, target: Dataset) -> PipelineAnchors:
+    """Anchors that are the target's classes, of a target that is named."""
+    if not anchors.of_target:
+        return anchors
+    return anchors.model_copy(update={"labelled": LabelledOptions(dataset_id=target.id)})
 
 
 def _as_far_as_known(value: Any) -> Any:

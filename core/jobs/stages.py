@@ -82,7 +82,7 @@ def first_anchor_set(session: Session, spec: PipelineSpec) -> AnchorSetSpec:
         if row is None:
             raise InvalidRequestError(f"{anchors.anchor_set_id} is needed, and was deleted.")
         return AnchorSetSpec.model_validate(row.spec)
-    return anchors.request(spec.dataset_id)
+    return anchors.request(spec.dataset_id, spec.target_labels)
 
 
 def _anchor_set(asked: Asked) -> BaseModel:
@@ -90,7 +90,7 @@ def _anchor_set(asked: Asked) -> BaseModel:
     if asked.last_model_id is None:
         return first
     # A model is not fitted. Given anchors still say on what the metric is.
-    fit_on = first.fit_on if first.anchors is not None else None
+    fit_on = first.fit_on if first.discover is None else None
     return first.model_copy(update={"embedder": asked.last_model_id, "fit_on": fit_on})
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from core.specs.base import AnchorCount, EmbedderChoice, Metric, Name, Seed, Spec
+from core.specs.base import AnchorCount, EmbedderChoice, LabelBudget, Metric, Name, Seed, Spec
 
 
 class AnchorSpec(Spec):
@@ -34,6 +34,14 @@ class DiscoverSpec(DiscoverOptions):
     dataset_id: str
 
 
+class LabelledSpec(Spec):
+    """The classes of a labelled dataset, by the images that a transfer of this budget and seed is given."""
+
+    dataset_id: str
+    label_budget: LabelBudget | None = Field(None, description="labelled training images a class; null: all")
+    seed: Seed = 0
+
+
 FitOn = Annotated[
     list[str] | None, BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
 ]
@@ -52,13 +60,14 @@ class AnchorSetOptions(Spec):
 
 
 class AnchorSetSpec(AnchorSetOptions):
-    """An anchor-set job: anchors that are given, or discovered."""
+    """An anchor-set job: anchors that are given, discovered, or the classes of labelled images."""
 
     anchors: Annotated[list[AnchorSpec], Field(min_length=1, max_length=4096)] | None = None
     discover: DiscoverSpec | None = None
+    labelled: LabelledSpec | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if (self.anchors is None) == (self.discover is None):
-            raise ValueError("give either `anchors` or `discover`")
+        if [self.anchors, self.discover, self.labelled].count(None) != 2:
+            raise ValueError("give one of `anchors`, `discover` and `labelled`")
         return self

@@ -39,6 +39,11 @@ class LabelsRecipe(Spec):
         """Whether anchors make the labels."""
         return str((self.labeling or {}).get("method", "geometry")) == "geometry"
 
+    @property
+    def of_target(self) -> bool:
+        """Whether the anchors are the target's classes, whichever target that is."""
+        return self.anchors is not None and self.anchors.of_target
+
 
 class StudySource(LabelsRecipe):
     """One arm: a model that is there, a recipe to train one by, or, without either, random weights."""
@@ -65,6 +70,10 @@ class StudySource(LabelsRecipe):
             raise ValueError("give either `labelings`, or one as `anchors` and `labeling`")
         if self.on_target_pools:
             self._require_no_other_pool()
+        elif self.follows_target_labels:
+            raise ValueError(
+                "its anchors are each target's classes; set on_target_pools, for a model a target"
+            )
         return self
 
     def _require_no_other_pool(self) -> None:
@@ -75,6 +84,11 @@ class StudySource(LabelsRecipe):
         for name, value in _named_strings([self.model, *(each.labeling for each in self.label_recipes)], ""):
             if name in OF_A_POOL and not value.startswith(REFERENCE):
                 raise ValueError(f"on_target_pools says what to train on; leave {name} out")
+
+    @property
+    def follows_target_labels(self) -> bool:
+        """Whether its anchors are the target's classes, by labelled images: another model a draw of those."""
+        return any(recipe.of_target for recipe in self.label_recipes)
 
     @property
     def is_recipe(self) -> bool:
@@ -208,6 +222,13 @@ class StudySpec(Spec):
                 f"{source.name!r} is trained on target_pools, and {other.name!r} labels another pool; "
                 f"leave {field} out"
             )
+
+    def follows_target_labels(self, source: StudySource) -> bool:
+        """Whether it, or what it stands on, is labelled by a target's labelled images."""
+        others = {other.name: other for other in self.sources}
+        return source.follows_target_labels or any(
+            self.follows_target_labels(others[name]) for _, name in source.named_sources()
+        )
 
     @property
     def baseline_name(self) -> str:

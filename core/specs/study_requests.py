@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from core.specs.anchor_sets import LabelledSpec
 from core.specs.base import REFERENCE
 from core.specs.kinds import dump_spec
 from core.specs.labelings import LABELING_SPEC
@@ -65,12 +66,10 @@ def transfer_request(
     source: StudySource,
     *,
     model_id: str | None,
-    target: str,
-    label_budget: int | None,
-    seed: int,
+    draw: LabelledSpec,
 ) -> TransferSpec:
     """One cell of the grid; from scratch it is the network that sources are trained as."""
-    cell = {"model_id": model_id, "dataset_id": target, "label_budget": label_budget, "seed": seed}
+    cell = {"model_id": model_id} | draw.model_dump()
     fields = study.transfer.model_dump() | {"method": method_of(study, source)} | cell
     if model_id is None:
         fields |= {"arch": study.model.arch, "image_size": fields["image_size"] or study.model.image_size}

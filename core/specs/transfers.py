@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from core.specs.anchor_sets import LabelledSpec
 from core.specs.base import (
     Augmentation,
     Balance,
@@ -56,6 +57,11 @@ class TransferOptions(TransferRecipe):
     dataset_id: str
     label_budget: LabelBudget | None = Field(None, description="labelled images a class; null: all")
     seed: Seed = 0
+
+    @property
+    def labelled(self) -> LabelledSpec:
+        """The labelled images that it learns from."""
+        return LabelledSpec(dataset_id=self.dataset_id, label_budget=self.label_budget, seed=self.seed)
 
 
 class TransferSpec(TransferOptions):

@@ -25,6 +25,10 @@ def create(
     ] = None,
     discover: Annotated[str | None, typer.Option(metavar="ds_…", help="Find them in this dataset.")] = None,
     k: Annotated[int | None, typer.Option(help="How many to find.")] = None,
+    labelled: Annotated[
+        str | None, typer.Option(metavar="ds_…", help="Take the classes of this dataset, by labelled images.")
+    ] = None,
+    label_budget: Annotated[int | None, typer.Option(help="Labelled images a class; all by default.")] = None,
     embedder: Embedders = None,
     metric: Metric = None,
     fit_on: FitOn = None,
@@ -32,12 +36,19 @@ def create(
     seed: Seed = None,
     wait: Wait = True,
 ) -> None:
-    """Make an anchor set, of given anchors or of discovered ones."""
-    if bool(anchor) == bool(discover):
-        raise UsageError("give either --anchor (once for each) or --discover with a dataset")
+    """Make an anchor set: of given anchors, of discovered ones, or of a labelled dataset's classes.
+
+    The labelled images are those that a transfer of that label budget and seed learns from.
+    """
+    if [bool(anchor), bool(discover), bool(labelled)].count(True) != 1:
+        raise UsageError("give one of --anchor (once for each), --discover and --labelled with a dataset")
+    if label_budget is not None and not labelled:
+        raise UsageError("--label-budget is of --labelled; leave it out")
     fields = given(name=name, embedder=chosen(embedder), metric=metric, fit_on=fit_on or None, seed=seed)
     if discover:
         fields["discover"] = given(dataset_id=discover, k=k)
+    elif labelled:
+        fields["labelled"] = given(dataset_id=labelled, label_budget=label_budget, seed=seed)
     else:
         fields["anchors"] = [_request(word) for word in anchor or []]
     finish(session, session.client.anchor_sets.create(**fields), wait_for_it=wait)

@@ -48,6 +48,14 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
         str | None,
         typer.Option(metavar="anc_…", help="An anchor set of the service.", rich_help_panel=_ANCHORS),
     ] = None,
+    target_anchors: Annotated[
+        bool,
+        typer.Option(
+            "--target-anchors",
+            help="The target's classes, by its labelled images; for a pool of the target's own kind.",
+            rich_help_panel=_ANCHORS,
+        ),
+    ] = False,
     embedder: options.Embedders = None,
     metric: options.Metric = None,
     fit_on: options.FitOn = None,
@@ -101,6 +109,7 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
         anchor_options=given(
             anchor_set_id=anchor_set,
             discover=None if anchors is None else {"k": anchors},
+            labelled={} if target_anchors else None,
             embedder=options.chosen(embedder),
             metric=metric,
             fit_on=fit_on or None,

@@ -67,10 +67,13 @@ class Request:
         ways = ["--anchor"] * bool(self.anchors)
         ways += ["--anchors"] * ("discover" in self.anchor_options)
         ways += ["--anchor-set"] * ("anchor_set_id" in self.anchor_options)
+        ways += ["--target-anchors"] * ("labelled" in self.anchor_options)
         if len(ways) > 1:
             raise UsageError(f"give one of {' and '.join(ways)}")
         if self.transfer_options and self.target is None:
             raise UsageError("--label-budget and --transfer-… need a --target")
+        if "labelled" in self.anchor_options and self.target is None:
+            raise UsageError("--target-anchors needs a --target, whose classes they are")
 
     def uploads(self) -> list[Upload]:
         """What must be sent first, each once."""

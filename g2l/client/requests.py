@@ -31,8 +31,21 @@ class DiscoverSpec(TypedDict, total=False):
     names: list[str] | None
 
 
+class LabelledSpec(TypedDict, total=False):
+    """The classes of a labelled dataset, by the images that a transfer of this budget and seed is given.
+
+    Attributes:
+        label_budget: labelled training images a class; None: all.
+        seed: of all that is random; by default 0.
+    """
+
+    dataset_id: Required[str]
+    label_budget: int | None
+    seed: int
+
+
 class AnchorSetSpec(TypedDict, total=False):
-    """An anchor-set job: anchors that are given, or discovered.
+    """An anchor-set job: anchors that are given, discovered, or the classes of labelled images.
 
     Attributes:
         embedder: a built-in's name, or the id of a model or fitted embedder; or several; by default
@@ -49,6 +62,7 @@ class AnchorSetSpec(TypedDict, total=False):
     seed: int
     anchors: list[AnchorSpec] | None
     discover: DiscoverSpec | None
+    labelled: LabelledSpec | None
 
 
 class GeometryLabelingSpec(TypedDict, total=False):
@@ -200,8 +214,22 @@ class DiscoverOptions(TypedDict, total=False):
     names: list[str] | None
 
 
+class LabelledOptions(TypedDict, total=False):
+    """Whose classes the anchors are, by labelled images: the target's, or a dataset's that is named.
+
+    Attributes:
+        dataset_id: None: the target, under its label budget and seed.
+        label_budget: of a dataset that is named; None: all.
+        seed: of a dataset that is named; None: 0.
+    """
+
+    dataset_id: str | None
+    label_budget: int | None
+    seed: int | None
+
+
 class PipelineAnchors(TypedDict, total=False):
-    """An existing anchor set, given anchors, or (by default) anchors discovered in the pool.
+    """Anchors that are there, given, or the target's classes; by default discovered in the pool.
 
     Attributes:
         embedder: a built-in's name, or the id of a model or fitted embedder; or several; by default
@@ -219,6 +247,7 @@ class PipelineAnchors(TypedDict, total=False):
     anchor_set_id: str | None
     anchors: list[AnchorSpec] | None
     discover: DiscoverOptions | None
+    labelled: LabelledOptions | None
 
 
 class GeometryOptions(TypedDict, total=False):

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.db.resources import Study
+from core.jobs.study_grid import Grid
+from core.specs.studies import StudySpec
 from tests.app.conftest import Api
 from tests.app.made import Maker, filled
 
@@ -169,6 +171,32 @@ def test_what_stands_on_a_source_on_target_pools_is_trained_on_them_too(api: Api
     asked = body(make, own, top)
     refused = api.client.post("/v1/studies", json=asked | {"target_pools": [asked["pool"]]})
     assert (refused.status_code, "set on_target_pools there too" in refused.text) == (422, True)
+
+
+def test_anchors_that_are_a_targets_classes_stay_so_in_the_study(api: Api, make: Maker) -> None:
+    named = {"name": "named", "on_target_pools": True, "anchors": {"labelled": {}}, "labeling": {"length": 2}}
+    top = {"name": "top", "on_target_pools": True, "model": {"labeling_id": "source:named"}}
+    asked = body(make, named, top)
+    asked |= {"target_pools": [asked["pool"]], "label_budgets": [2, 5], "seeds": [0, 1]}
+    answer = api.client.post("/v1/studies", json=asked)
+    assert answer.status_code == 202, answer.text
+    source, _ = answer.json()["spec"]["sources"]
+    assert source["anchors"]["labelled"] == {"dataset_id": None, "label_budget": None, "seed": None}
+    spec = StudySpec.model_validate(answer.json()["spec"])
+    draws = [
+        part.request().model_dump()["labelled"]
+        for part in Grid(spec, {}, lambda _: 0.0).parts.values()
+        if part.kind == "anchor-set"
+    ]
+    target = asked["targets"][0]
+    assert draws == [
+        {"dataset_id": target, "label_budget": budget, "seed": seed} for budget in (2, 5) for seed in (0, 1)
+    ]
+    apart = named | {"on_target_pools": False}
+    refused = api.client.post("/v1/studies", json=asked | {"sources": [apart]})
+    assert (refused.status_code, "set on_target_pools" in refused.text) == (422, True)
+    too_long = named | {"labeling": {"length": 3}}  # the target has two classes
+    assert api.pointers("/v1/studies", asked | {"sources": [too_long]}) == ["#/sources/0/labeling/length"]
 
 
 def test_a_source_may_embed_beside_a_built_in_embedder(api: Api, make: Maker) -> None:

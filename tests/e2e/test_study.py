@@ -173,3 +173,43 @@ def test_a_source_goes_on_for_each_target_on_images_of_its_kind(
         assert [rows[target]["model_id"] for target in asked["targets"]] == [
             model["model_id"] for model in tuned.models
         ]
+
+
+@pytest.mark.e2e
+def test_anchors_of_a_targets_classes_follow_the_labelled_images_of_each_transfer(
+    service: RunningService, tmp_path: Path
+) -> None:
+    with Client(service.url) as client:
+        target = client.datasets.upload(write_images(tmp_path / "target", 40, classes=4)).wait().resource()
+        pool = client.datasets.upload(write_images(tmp_path / "more", 40, classes=1)).wait().resource()
+        named: StudySource = {
+            "name": "named",
+            "on_target_pools": True,
+            "anchors": {"labelled": {}},
+            "labeling": {"length": 1, "prefer": "near"},
+            "model": {"image_size": 24},
+        }
+        job = client.studies.create(
+            targets=[target.id],
+            target_pools=[pool.id],
+            sources=[named, named | {"name": "probed", "method": "linear-probe"}],
+            seeds=[0, 1],
+            label_budgets=[2, 4],
+            model={"epochs": 1, "image_size": 16, "batch_size": 16},
+            transfer={"epochs": 1, "learning_rate": 0.003},
+        )
+        study = job.wait().resource()
+        assert (study.complete, study.n_transfers) == (True, 8)
+        tuned, probed = study.sources
+        assert probed.models == tuned.models  # trained once
+        draws = {}
+        for model in tuned.models:
+            labeling = client.labelings.get(client.models.get(model["model_id"]).labeling_id or "")
+            anchors = client.anchor_sets.get(labeling.anchor_set_id or "")
+            assert list(anchors.names) == [entry["name"].replace(" ", "_") for entry in target.classes]
+            labelled = anchors.spec["labelled"]
+            assert (labelled["label_budget"], labelled["seed"]) == (model["label_budget"], model["seed"])
+            draws[model["model_id"]] = (model["label_budget"], model["seed"])
+        assert sorted(draws.values()) == [(2, 0), (2, 1), (4, 0), (4, 1)]
+        for row in client.studies.transfers(study.id):
+            assert draws[row["model_id"]] == (row["label_budget"], row["seed"])

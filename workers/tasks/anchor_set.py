@@ -6,9 +6,10 @@ import numpy as np
 
 from core.db.resources import AnchorSet, Dataset
 from core.ids import new_id
-from core.specs.anchor_sets import AnchorSetSpec, AnchorSpec
+from core.specs.anchor_sets import AnchorSetSpec, AnchorSpec, LabelledSpec
 from core.specs.references import references
 from g2l import anchors as method
+from g2l.data.splits import budget_indices
 from workers import pixels
 from workers.active import ActiveJob, load
 from workers.embedders import anchor_items
@@ -36,7 +37,10 @@ def run(job: ActiveJob[AnchorSetSpec]) -> Product:
         prepare(
             job, [responder], [*fit_on, *(load(Dataset, anchor.dataset_id) for anchor in spec.anchors or ())]
         )
-        groups = _given(job, responder, spec.anchors or ())
+        if spec.labelled is not None:
+            groups = _labelled(job, responder, spec.labelled)
+        else:
+            groups = _given(job, responder, spec.anchors or ())
         wider = _metric_rows(responder, fit_on) if spec.fit_on is not None else None
         made = method.fit_anchors(groups, spec.metric, fit_on=wider, seed=spec.seed)
     return _publish(job, made, responder)
@@ -47,7 +51,22 @@ def _fit_on(spec: AnchorSetSpec) -> list[str]:
         return spec.fit_on
     if spec.discover is not None:
         return [spec.discover.dataset_id]
+    if spec.labelled is not None:
+        return [spec.labelled.dataset_id]
     return list(dict.fromkeys(anchor.dataset_id for anchor in spec.anchors or ()))
+
+
+def _labelled(
+    job: ActiveJob[AnchorSetSpec], responder: Responder, labelled: LabelledSpec
+) -> dict[str, Matrix]:
+    """The responses of each class's images, of those that a transfer of that budget and seed is given."""
+    dataset = load(Dataset, labelled.dataset_id)
+    pack = pixels.open_pack(job.store, dataset)
+    items = budget_indices(
+        pack.class_ids, pack.target_split().train, labelled.label_budget, seed=labelled.seed
+    )
+    responses, class_ids = responder.some(dataset, items), pack.class_ids[items]
+    return {name: responses[class_ids == number] for number, name in enumerate(pack.classes)}
 
 
 def _given(

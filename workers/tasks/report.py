@@ -75,8 +75,8 @@ def _sources(grid: Grid) -> list[dict[str, Any]]:
             "name": source.name,
             "method": methods.get(source.name, source.method or grid.spec.transfer.method),
             "models": [
-                {"pretraining_seed": seed, "target": target, "model_id": model_id}
-                for (seed, target), model_id in grid.models[source.name].items()
+                dataclasses.asdict(training) | {"model_id": model_id}
+                for training, model_id in grid.models[source.name].items()
             ],
             "labeling_ids": grid.labelings[source.name],
         }

@@ -321,6 +321,8 @@ def test_nobody_there_ends_with_3_and_a_hint(g2l: Run) -> None:
     [
         ["anchors", "create"],
         ["anchors", "create", "--anchor", "a=ds_1", "--discover", "ds_1"],
+        ["anchors", "create", "--labelled", "ds_1", "--discover", "ds_1"],
+        ["anchors", "create", "--discover", "ds_1", "--label-budget", "5"],
         ["anchors", "create", "--anchor", "greek"],
         ["anchors", "create", "--anchor", "greek=nowhere"],
         ["datasets", "create", "nowhere.zip"],

@@ -82,6 +82,11 @@ def test_everything_has_its_place() -> None:
         ({"transfer_options": {"label_budget": 1}}, "need a --target"),
         ({"anchor_options": {"discover": {"k": 3}, "anchor_set_id": "anc_1"}}, "--anchors and --anchor-set"),
         ({"anchors": (AnchorWord("a"),), "anchor_options": {"discover": {"k": 3}}}, "--anchor and --anchors"),
+        ({"anchor_options": {"labelled": {}}}, "--target-anchors needs a --target"),
+        (
+            {"anchor_options": {"labelled": {}, "discover": {"k": 3}}, "target": "ds_2"},
+            "--anchors and --target-anchors",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_refused_first(fields: dict[str, Any], complaint: str) -> None:
