@@ -1,4 +1,4 @@
-"""Anchor sets over HTTP: given or discovered, list, read, delete."""
+"""Anchor sets over HTTP: create, list, read, delete."""
 
 from typing import Annotated
 
@@ -31,7 +31,7 @@ class AnchorSetsQuery(paging.PageQuery):
     "", status_code=202, response_model=JobOut, responses=problems.documented("idempotency-in-flight")
 )
 def create_anchor_set(body: AnchorSetSpec, keyed: IdempotentRequest, db: WriteDb) -> Response:
-    """Anchors from named datasets, or discovered in one; answers with the job that makes them."""
+    """Anchors that are given, discovered, or the classes of labelled images; answers with the job."""
     check_anchor_set(db, body)
     return accepted(db, keyed, submit(db, "anchor-set", body))
 

@@ -22,7 +22,8 @@ class StudySourceOut(BaseModel):
     name: str
     method: str
     models: list[dict[str, Any]] = Field(
-        description="of each, model_id, pretraining_seed and target, null where one is trained for all"
+        description="of each, model_id and pretraining_seed; target, null where one is trained for all; "
+        "label_budget and seed of the labelled images that its anchors are made of, null where they are not"
     )
     labeling_ids: list[str]
 

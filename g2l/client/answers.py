@@ -548,7 +548,9 @@ class StudySource(Answer):
     """A source, and what was made for it.
 
     Attributes:
-        models: of each, model_id, pretraining_seed and target, None where one is trained for all.
+        models: of each, model_id and pretraining_seed; target, None where one is trained for all;
+            label_budget and seed of the labelled images that its anchors are made of, None where they are
+            not.
     """
 
     name: str

@@ -34,14 +34,14 @@ def run(job: ActiveJob[AnchorSetSpec]) -> Product:
             responses, spec.discover.k, spec.metric, names=spec.discover.names, seed=spec.seed
         )
     else:
-        prepare(
-            job, [responder], [*fit_on, *(load(Dataset, anchor.dataset_id) for anchor in spec.anchors or ())]
-        )
+        of_metric = fit_on if spec.fit_on is not None else []
+        given = [load(Dataset, anchor.dataset_id) for anchor in spec.anchors or ()]
+        prepare(job, [responder], [*of_metric, *given])
         if spec.labelled is not None:
             groups = _labelled(job, responder, spec.labelled)
         else:
             groups = _given(job, responder, spec.anchors or ())
-        wider = _metric_rows(responder, fit_on) if spec.fit_on is not None else None
+        wider = _metric_rows(responder, of_metric) if of_metric else None
         made = method.fit_anchors(groups, spec.metric, fit_on=wider, seed=spec.seed)
     return _publish(job, made, responder)
 
