@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.schemas.datasets import ClassOut
 
@@ -48,6 +48,10 @@ class AnchorSetOut(ResourceOut):
     k: int
     names: list[str]
     squared_distances: list[list[float]] | None
+    label_accuracy: dict[str, float] | None = Field(
+        description="of anchors of labelled images: the share of these that are nearest to their own class's "
+        "anchor, made without them; value, low, high"
+    )
 
 
 class LabelingOut(ResourceOut):

@@ -101,6 +101,7 @@ class AnchorSet(Resource, Base):
     k: Mapped[int]
     names: Mapped[list[str]] = mapped_column(JSONB)
     squared_distances: Mapped[list[list[float]] | None] = mapped_column(JSONB)  # null above 256 anchors
+    label_accuracy: Mapped[dict[str, float] | None] = mapped_column(JSONB)  # of anchors of labelled images
     artifact: Mapped[str] = mapped_column(ForeignKey("artifacts.digest"))
 
 

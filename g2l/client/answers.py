@@ -29,7 +29,12 @@ class AnchorDistance(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class AnchorSet(Answer):
-    """Named anchors in one embedding; distances are None in lists, and above 256 anchors."""
+    """Named anchors in one embedding; distances are None in lists, and above 256 anchors.
+
+    Attributes:
+        label_accuracy: of anchors of labelled images: the share of these that are nearest to their own
+            class's anchor, made without them; value, low, high.
+    """
 
     id: str
     name: str | None
@@ -43,6 +48,7 @@ class AnchorSet(Answer):
     k: int
     names: tuple[str, ...]
     squared_distances: tuple[tuple[float, ...], ...] | None
+    label_accuracy: JsonObject | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,9 @@ def test_they_are_the_means_of_the_labelled_images_that_a_transfer_is_given(
     embedder = service.row(Embedder, row.embedder_id)
     network = load_embedder(service.store.path(embedder.artifact))
     prepared = made.metric.prepare(network.embed(pack.resized(16, 3, items)))
+    assert row.label_accuracy["low"] < row.label_accuracy["value"] <= 1
+    right = row.label_accuracy["value"] * len(items)
+    assert right == pytest.approx(round(right))  # each was asked once
     for number, mean in enumerate(made.means):
         of_class = prepared[pack.class_ids[items] == number]
         np.testing.assert_allclose(mean, of_class.mean(0), atol=1e-5)

@@ -1,6 +1,7 @@
 """The anchor-set job: datasets and an embedder in, anchors and their distances out."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from core.specs.anchor_sets import AnchorSetSpec, AnchorSpec, LabelledSpec
 from core.specs.references import references
 from g2l import anchors as method
 from g2l.data.splits import budget_indices
+from g2l.label_accuracy import right_labels
 from workers import pixels
 from workers.active import ActiveJob, load
 from workers.embedders import anchor_items
@@ -20,6 +22,7 @@ from workers.side_by_side import responder_for
 FILE = "anchors.npz"
 MOST_DISTANCES = 256  # anchors whose K x K distances the row carries
 METRIC_ROWS = 20_000  # responses of one dataset that a metric is fitted on
+CHECKS = 10  # parts of the labelled images, each left out once to see how right labels are
 
 
 def run(job: ActiveJob[AnchorSetSpec]) -> Product:
@@ -37,11 +40,10 @@ def run(job: ActiveJob[AnchorSetSpec]) -> Product:
         of_metric = fit_on if spec.fit_on is not None else []
         given = [load(Dataset, anchor.dataset_id) for anchor in spec.anchors or ()]
         prepare(job, [responder], [*of_metric, *given])
-        if spec.labelled is not None:
-            groups = _labelled(job, responder, spec.labelled)
-        else:
-            groups = _given(job, responder, spec.anchors or ())
         wider = _metric_rows(responder, of_metric) if of_metric else None
+        if spec.labelled is not None:
+            return _of_labelled(job, responder, spec.labelled, wider)
+        groups = _given(job, responder, spec.anchors or ())
         made = method.fit_anchors(groups, spec.metric, fit_on=wider, seed=spec.seed)
     return _publish(job, made, responder)
 
@@ -56,17 +58,24 @@ def _fit_on(spec: AnchorSetSpec) -> list[str]:
     return list(dict.fromkeys(anchor.dataset_id for anchor in spec.anchors or ()))
 
 
-def _labelled(
-    job: ActiveJob[AnchorSetSpec], responder: Responder, labelled: LabelledSpec
-) -> dict[str, Matrix]:
-    """The responses of each class's images, of those that a transfer of that budget and seed is given."""
-    dataset = load(Dataset, labelled.dataset_id)
+def _of_labelled(
+    job: ActiveJob[AnchorSetSpec], responder: Responder, labelled: LabelledSpec, wider: Matrix | None
+) -> Product:
+    """Each class's images, of those that a transfer of that budget and seed is given."""
+    from g2l.nn.evaluation import wilson
+    from g2l.nn.folds import stratified_folds
+
+    dataset, seed = load(Dataset, labelled.dataset_id), job.spec.seed
     pack = pixels.open_pack(job.store, dataset)
-    items = budget_indices(
-        pack.class_ids, pack.target_split().train, labelled.label_budget, seed=labelled.seed
-    )
+    train = pack.target_split().train
+    items = budget_indices(pack.class_ids, train, labelled.label_budget, seed=labelled.seed)
     responses, class_ids = responder.some(dataset, items), pack.class_ids[items]
-    return {name: responses[class_ids == number] for number, name in enumerate(pack.classes)}
+    groups = {name: responses[class_ids == number] for number, name in enumerate(pack.classes)}
+    made = method.fit_anchors(groups, job.spec.metric, fit_on=wider, seed=seed)
+    belonging = None if pack.groups is None else pack.groups[items]
+    folds = stratified_folds(class_ids, CHECKS, seed=seed, groups=belonging)
+    right, asked = right_labels(responses, class_ids, made.metric, folds, seed=seed)
+    return _publish(job, made, responder, label_accuracy=asdict(wilson(right, asked)) if asked else None)
 
 
 def _given(
@@ -89,7 +98,13 @@ def _metric_rows(responder: Responder, datasets: Sequence[Dataset]) -> Matrix:
     return np.concatenate(parts)
 
 
-def _publish(job: ActiveJob[AnchorSetSpec], made: method.AnchorSet, responder: Responder) -> Product:
+def _publish(
+    job: ActiveJob[AnchorSetSpec],
+    made: method.AnchorSet,
+    responder: Responder,
+    *,
+    label_accuracy: dict[str, float] | None = None,
+) -> Product:
     with job.staging() as folder:
         (folder / "anchors").mkdir()
         made.save(folder / "anchors" / FILE)
@@ -105,6 +120,7 @@ def _publish(job: ActiveJob[AnchorSetSpec], made: method.AnchorSet, responder: R
         k=k,
         names=list(made.names),
         squared_distances=made.squared_distances.tolist() if k <= MOST_DISTANCES else None,
+        label_accuracy=label_accuracy,
         artifact=published.digest,
     )
     uses = [*references(job.spec), embedding.id]
