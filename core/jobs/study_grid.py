@@ -125,6 +125,8 @@ class Grid:
     def __post_init__(self) -> None:
         """Walk through all sources."""
         self._sources = {source.name: source for source in self.spec.sources}
+        self._following = self.spec.following_target_labels()
+        self._known: dict[Any, str | None] = {}
         for source in self.spec.sources:
             seeds: list[int | None] = [*self.spec.pretraining_seeds] if source.is_recipe else [None]
             for seed, ground in itertools.product(seeds, self._grounds(source)):
@@ -143,7 +145,7 @@ class Grid:
         if not source.on_target_pools:
             return [_Ground(source.pool, draws)]
         pools = dict(zip(spec.targets, spec.target_pools or [], strict=True))
-        if spec.follows_target_labels(source):
+        if source.name in self._following:
             return [_Ground(pools[d.dataset_id], [d], target=d.dataset_id, labelled=d) for d in draws]
         return [
             _Ground(pool, [draw for draw in draws if draw.dataset_id == target], target=target)
@@ -215,9 +217,16 @@ class Grid:
         source = self._sources[name]
         if source.on_target_pools:
             source = _on(whose.pool, source)
-        if field_name in OF_LABELS:
-            return self._labelings(source, labelled)[0]
-        return self._model(source, seed if source.is_recipe else None, labelled) or ""
+        asked = (name, field_name in OF_LABELS, source.pool, seed, labelled)
+        if asked not in self._known:  # each once: sources that stand on two others would double at every step
+            self._known[asked] = None
+            if field_name in OF_LABELS:
+                self._known[asked] = self._labelings(source, labelled)[0]
+            else:
+                self._known[asked] = self._model(source, seed if source.is_recipe else None, labelled) or ""
+        if (known := self._known[asked]) is None:
+            raise _PendingError
+        return known
 
     def _made(self, kind: Kind, request: BaseModel, source: StudySource) -> str:
         wanted = dump_spec(request)

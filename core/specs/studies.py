@@ -223,12 +223,13 @@ class StudySpec(Spec):
                 f"leave {field} out"
             )
 
-    def follows_target_labels(self, source: StudySource) -> bool:
-        """Whether it, or what it stands on, is labelled by a target's labelled images."""
-        others = {other.name: other for other in self.sources}
-        return source.follows_target_labels or any(
-            self.follows_target_labels(others[name]) for _, name in source.named_sources()
-        )
+    def following_target_labels(self) -> set[str]:
+        """The sources that are labelled by a target's labelled images, or stand on one that is."""
+        found: set[str] = set()
+        for source in self.sources:
+            if source.follows_target_labels or any(name in found for _, name in source.named_sources()):
+                found.add(source.name)
+        return found
 
     @property
     def baseline_name(self) -> str:

@@ -152,6 +152,18 @@ def test_a_source_may_stand_on_another() -> None:
     ]
 
 
+def test_what_stands_on_two_sources_at_every_step_does_not_double() -> None:
+    sources = [HUMAN, HUMAN | {"name": "0"}]
+    for number in range(1, 60):
+        below = [f"source:{sources[-1]['name']}", f"source:{sources[-2]['name']}"]
+        labelings = [{"anchors": {"embedder": name, "discover": {"k": 2}}} for name in below]
+        sources.append({"name": str(number), "labelings": labelings, "model": {"init_model_id": below[0]}})
+    parent_id = started(*sources)
+    assert kinds(parent_id) == ["model"]  # human labels, twice the same
+    run(parent_id, "model")
+    assert kinds(parent_id) == ["anchor-set", "transfer", "transfer"]
+
+
 def test_a_source_on_target_pools_is_trained_for_each_target_on_its_own() -> None:
     targets, pools = [dataset(), dataset()], [dataset(), dataset()]
     tuned = {**G2L, "name": "tuned", "on_target_pools": True, "model": {"init_model_id": "source:human"}}
