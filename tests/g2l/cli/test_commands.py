@@ -80,6 +80,12 @@ def making(kind: str, resource: dict[str, Any]) -> Any:
             {"discover": {"dataset_id": "ds_1", "k": 14}, "metric": "hellinger"},
         ),
         (
+            ["anchors", "create", "--labelled", "ds_1", "--label-budget", "5", "--seed", "3"],
+            "anchor-set",
+            "/v1/anchor-sets",
+            {"labelled": {"dataset_id": "ds_1", "label_budget": 5, "seed": 3}, "seed": 3},
+        ),
+        (
             ["anchors", "create", "--anchor", "greek=ds_1:Greek", "--anchor", "all=ds_2"],
             "anchor-set",
             "/v1/anchor-sets",
@@ -248,6 +254,11 @@ def test_a_dry_run_says_what_a_run_would_take(g2l: Run, service: Scripted) -> No
     sent = {"dataset_id": "ds_1", "name": "ds_1", "rounds": 2, "model": {"name": "ds_1", "epochs": 6}}
     assert service.seen[0].json() == sent
     assert len(service.seen) == 1
+    words = ["run", "ds_1", "--target", "ds_2", "--label-budget", "5", "--target-anchors", "--dry-run"]
+    service.in_turn(as_json(estimated(8.0, 100.0)))
+    assert g2l(*words).exit_code == 0
+    sent = {"anchors": {"labelled": {}}, "transfer": {"dataset_id": "ds_2", "label_budget": 5}}
+    assert service.seen[1].json() == {"dataset_id": "ds_1", "name": "ds_1", "model": {"name": "ds_1"}} | sent
     service.in_turn(as_json(estimated(8.0, None)))
     assert "all together: unknown" in g2l("run", "ds_1", "--dry-run").stdout
     assert json.loads(g2l("run", "ds_1", "--dry-run", "--json").stdout) == estimated(8.0, None)
