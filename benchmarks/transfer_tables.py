@@ -6,12 +6,13 @@ Run: python -m benchmarks.transfer_tables TRANSFERS.parquet… --chosen-on rsscn
 import argparse
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from g2l.studies import svg
 from g2l.studies.comparison import Difference, differences, mean_accuracies
 from g2l.studies.intervals import Interval
-from g2l.studies.runs import Run, in_order, label_budgets, read_runs
+from g2l.studies.runs import Run, in_order, label_budgets, read_rows, read_runs
 
 STYLE = (
     "svg { background: #fff; font: 12px sans-serif; fill: #222; } "
@@ -35,8 +36,11 @@ def main() -> None:
     parser.add_argument(
         "--knobs", type=Path, help="a folder for such plots, one a knob: sources called `KNOB: VALUE`"
     )
+    parser.add_argument(
+        "--by-recipe", action="store_true", help="a row each for the rates, and the probe, of a source"
+    )
     given = parser.parse_args()
-    runs = read_runs(*given.files)
+    runs = runs_by_recipe(*given.files) if given.by_recipe else read_runs(*given.files)
     print(f"{len(runs)} transfers of {len({run.source for run in runs})} sources.")
     for budget in label_budgets(runs):
         here = [run for run in runs if run.label_budget == budget]
@@ -54,6 +58,17 @@ def main() -> None:
         for knob in in_order(row.source.split(": ")[0] for row in found if ": " in row.source):
             rows = sorted((row for row in found if row.source.startswith(f"{knob}: ")), key=_by_numbers)
             (given.knobs / f"{knob}.svg").write_text(plot(rows, title))
+
+
+def runs_by_recipe(*files: Path) -> list[Run]:
+    """The runs, with the learning rate after the source's name, or that it was frozen."""
+    ways = [
+        "probed" if row["method"] == "linear-probe" else f"{row['learning_rate']:g}"
+        for row in read_rows(*files)
+    ]
+    return [
+        replace(run, source=f"{run.source} ({way})") for run, way in zip(read_runs(*files), ways, strict=True)
+    ]
 
 
 def accuracies(runs: Sequence[Run], chosen_on: Sequence[str]) -> str:
