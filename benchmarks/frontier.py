@@ -18,6 +18,7 @@ RESULTS = Path("docs/results")
 CHOSEN_ON = ("rsscn7", "dtd10", "trashnet", "spoken_digits", "omniglot")
 SOURCES = ("human labels", "G2L near, K 64, soft")
 OWN = ("own-seed5", "own-seed6")
+NAMED = ("named-seed5", "named-seed5-more", "named-seed6")
 FOUR_SEEDS = ("seed0", "seed1", "seed2", "seed3")
 
 
@@ -69,6 +70,11 @@ LEVERS = (
     Lever(
         "a second stage, on the target's kind",
         Arm(OWN, ("human labels, then G2L on own images", "G2L, then G2L on own images")),
+        Arm(OWN),
+    ),
+    Lever(
+        "a second stage, by the target's own classes",
+        Arm(NAMED, ("human labels, then by the target's classes", "G2L, then by the target's classes")),
         Arm(OWN),
     ),
     Lever(

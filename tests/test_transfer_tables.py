@@ -116,3 +116,31 @@ def test_the_frontiers_page_shows_what_its_command_prints(
     assert printed in (ROOT / "docs/results/frontier.md").read_text()
     assert (tmp_path / "frontier.svg").read_text() == (ROOT / "docs/results/frontier.svg").read_text()
     assert "| pretraining at all | +2.5 (" in printed  # as in docs/results/transfer.md
+
+
+def test_a_source_that_was_used_in_several_ways_has_a_row_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = {("fine-tune", 0.002): 0.5, ("fine-tune", 0.0005): 0.6, ("linear-probe", 0.002): 0.7}
+    for number, ((method, rate), accuracy) in enumerate(ways.items()):
+        rows = [
+            {
+                "source": "human",
+                "target": target,
+                "target_name": target,
+                "accuracy": accuracy,
+                "seed": 0,
+                "pretraining_seed": 0,
+                "label_budget": 10,
+                "method": method,
+                "learning_rate": rate,
+            }
+            for target in ("steel", "tiles")
+        ]
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{number}.parquet")
+    files = [str(path) for path in sorted(tmp_path.iterdir())]
+    monkeypatch.setattr("sys.argv", ["transfer_tables", *files, "--by-recipe", "--against", "human (0.002)"])
+    transfer_tables.main()
+    printed = capsys.readouterr().out
+    assert re.search(r"\| human \(0.0005\) \| \+10\.0 .* 2 of 2 ", printed)
+    assert re.search(r"\| human \(probed\) \| \+20\.0 .* 2 of 2 ", printed)
