@@ -46,6 +46,7 @@ def fetch(client: "Client", job: "Job[Pipeline]", folder: Path, reporter: Report
         "seconds": job.seconds,
         "pipeline": made,
         "request": job.spec,
+        "label_accuracy": client.anchor_sets.get(made["anchor_set_id"]).body["label_accuracy"],
         "labeling": client.labelings.get(labels_id).body,
         "model": client.models.get(model_id).body,
         "forecast": client.forecasts.get(made["forecast_id"]).body if made.get("forecast_id") else None,
@@ -76,6 +77,8 @@ def rows(summary: JsonObject) -> dict[str, str]:
         "degenerate share": f"{labeling['degenerate_share']:.1%}",
         "source accuracy": f"{metrics['source_accuracy']:.1%} of pseudo-labels held out",
     }
+    if summary["label_accuracy"] is not None:
+        shown["label accuracy"] = f"{interval(summary['label_accuracy'])} of labelled images left out"
     if earlier := summary["pipeline"]["rounds"]:
         shown["earlier rounds"] = ", ".join(made["model_id"] for made in earlier)
     if summary["forecast"] is not None:

@@ -153,7 +153,7 @@ def test_a_source_may_stand_on_another() -> None:
 
 
 def test_what_stands_on_two_sources_at_every_step_does_not_double() -> None:
-    sources = [HUMAN, HUMAN | {"name": "0"}]
+    sources: list[dict[str, Any]] = [HUMAN, HUMAN | {"name": "0"}]
     for number in range(1, 60):
         below = [f"source:{sources[-1]['name']}", f"source:{sources[-2]['name']}"]
         labelings = [{"anchors": {"embedder": name, "discover": {"k": 2}}} for name in below]

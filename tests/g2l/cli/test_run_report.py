@@ -19,7 +19,8 @@ def summary(**more: Any) -> dict[str, Any]:
     metrics = {"source_accuracy": 0.5, "images_per_second": 321.4}
     model = {"id": "mdl_1", "metrics": metrics}
     made = {"pipeline": {"rounds": []}, "labeling": labeling, "model": model}
-    return made | {"forecast": None, "transfer": None, "seconds": 75.2} | more
+    none = dict.fromkeys(("label_accuracy", "forecast", "transfer"))
+    return made | none | {"seconds": 75.2} | more
 
 
 def test_without_a_target() -> None:
@@ -31,6 +32,11 @@ def test_without_a_target() -> None:
         "time": "1 min 15 s",
         "training speed": "321 images/s",
     }
+
+
+def test_with_anchors_of_labelled_images() -> None:
+    shown = rows(summary(label_accuracy=estimate(0.8, 0.7, 0.9, 0.95)))
+    assert shown["label accuracy"] == "80.0% (70.0% to 90.0% at 95%) of labelled images left out"
 
 
 def test_with_rounds() -> None:
