@@ -69,7 +69,13 @@ SOURCES = {
     "dataset_id": "sources",
     "embedder": "embedders",
 }
-IN_RUN = {"anchor_set_id": "anchor_set", "discover": "anchors", "labeling": "length", "model": "arch"}
+IN_RUN = {
+    "anchor_set_id": "anchor_set",
+    "discover": "anchors",
+    "labelled": "target_anchors",
+    "labeling": "length",
+    "model": "arch",
+}
 TRANSFER_IN_RUN = {
     "dataset_id": "target",
     "epochs": "transfer_epochs",
