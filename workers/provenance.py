@@ -54,11 +54,16 @@ def _of_labeling(labeling: Labeling) -> dict[str, Any]:
     anchor_set = None if labeling.anchor_set_id is None else load(AnchorSet, labeling.anchor_set_id)
     return {
         "labeling": {"labeling_id": labeling.id, "artifact": labeling.artifact},
-        "anchor_set": None
-        if anchor_set is None
-        else {"anchor_set_id": anchor_set.id, "artifact": anchor_set.artifact},
+        "anchor_set": None if anchor_set is None else _of_anchors(anchor_set),
         "embedder_id": labeling.embedder_id,
     }
+
+
+def _of_anchors(row: AnchorSet) -> dict[str, Any]:
+    """With the labelled images that they are the classes of: human labels, if they are."""
+    labelled = row.spec.get("labelled")
+    told = {"anchor_set_id": row.id, "artifact": row.artifact}
+    return told if labelled is None else told | {"labelled": labelled}
 
 
 def of_import(job: ActiveJob[Any]) -> dict[str, Any]:

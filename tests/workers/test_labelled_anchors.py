@@ -1,9 +1,11 @@
 """Anchors that are the classes of labelled images, by a real worker."""
 
+import json
+
 import numpy as np
 import pytest
 
-from core.db.resources import AnchorSet, Dataset, Embedder, Labeling, Pipeline
+from core.db.resources import AnchorSet, Dataset, Embedder, Labeling, Model, Pipeline
 from core.specs.anchor_sets import AnchorSetSpec
 from core.specs.pipelines import PipelineSpec
 from g2l.anchors import load_anchor_set
@@ -73,11 +75,11 @@ def test_a_pipeline_labels_the_pool_by_its_targets_classes(service: Service, tar
         }
     )
     made = service.row(Pipeline, service.succeeded(service.submit("pipeline", asked)))
-    assert service.row(AnchorSet, made.anchor_set_id).spec["labelled"] == {
-        "dataset_id": target,
-        "label_budget": BUDGET,
-        "seed": SEED,
-    }
+    labelled = {"dataset_id": target, "label_budget": BUDGET, "seed": SEED}
+    assert service.row(AnchorSet, made.anchor_set_id).spec["labelled"] == labelled
+    source = service.store.path(service.row(Model, made.model_id).artifact)
+    origin = json.loads((source / "provenance.json").read_text())
+    assert origin["anchor_set"]["labelled"] == labelled  # human labels went in, and whose
     labels = read_labels(service.store.path(service.row(Labeling, made.labeling_id).artifact) / FILE)
     right = [
         labels.classes[class_id] == f"kind{int(path.split('/')[-1].removesuffix('.png')) % 3}"
