@@ -78,7 +78,9 @@ LEVERS = (
         Arm(OWN),
     ),
     Lever(
-        "the embedder itself, frozen", Arm(("seed0",), ("lite0, frozen", "lite0, frozen")), Arm(("seed0",))
+        "the embedder itself, frozen",
+        Arm(("seed0", "seed1-more", "seed2-more", "seed3-more"), ("lite0, frozen", "lite0, frozen")),
+        Arm(FOUR_SEEDS),
     ),
 )
 
