@@ -187,7 +187,7 @@ def _labels(
         return recipe
     told = {name: value for name, value in dump_spec(request).items() if name not in _OF_THE_RECIPE}
     anchors = recipe.anchors
-    if isinstance(request, GeometryLabelingSpec) and not recipe.of_target:
+    if isinstance(request, GeometryLabelingSpec) and not (anchors is not None and anchors.of_target):
         whole = PipelineSpec(
             dataset_id=pool.id,
             anchors=anchors or PipelineAnchors.model_validate({}),

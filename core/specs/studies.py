@@ -39,11 +39,6 @@ class LabelsRecipe(Spec):
         """Whether anchors make the labels."""
         return str((self.labeling or {}).get("method", "geometry")) == "geometry"
 
-    @property
-    def of_target(self) -> bool:
-        """Whether the anchors are the target's classes, whichever target that is."""
-        return self.anchors is not None and self.anchors.of_target
-
 
 class StudySource(LabelsRecipe):
     """One arm: a model that is there, a recipe to train one by, or, without either, random weights."""
@@ -88,7 +83,7 @@ class StudySource(LabelsRecipe):
     @property
     def follows_target_labels(self) -> bool:
         """Whether its anchors are the target's classes, by labelled images: another model a draw of those."""
-        return any(recipe.of_target for recipe in self.label_recipes)
+        return any(recipe.anchors is not None and recipe.anchors.of_target for recipe in self.label_recipes)
 
     @property
     def is_recipe(self) -> bool:

@@ -46,7 +46,7 @@ def fetch(client: "Client", job: "Job[Pipeline]", folder: Path, reporter: Report
         "seconds": job.seconds,
         "pipeline": made,
         "request": job.spec,
-        "label_accuracy": client.anchor_sets.get(made["anchor_set_id"]).body.get("label_accuracy"),
+        "label_accuracy": client.anchor_sets.get(made["anchor_set_id"]).label_accuracy,
         "labeling": client.labelings.get(labels_id).body,
         "model": client.models.get(model_id).body,
         "forecast": client.forecasts.get(made["forecast_id"]).body if made.get("forecast_id") else None,

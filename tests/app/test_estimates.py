@@ -192,6 +192,18 @@ def test_given_anchors_are_no_stage_and_an_unknown_embedder_makes_no_guess(
     assert found["expected_seconds"] is None
 
 
+def test_anchors_of_labelled_images_are_estimated_in_every_round(api: Api, make: Maker, pool: str) -> None:
+    target = make.dataset({"cat": 60, "dog": 60})
+    inline = {"anchors": {"labelled": {"dataset_id": target}}, "labeling": {"length": 1}, "rounds": 2}
+    found = estimate(api, {"dataset_id": pool} | inline)
+    assert all(s["expected_seconds"] is not None for s in found["stages"])
+    assert stage(found, "anchors")["images"] == stage(found, "labeling")["images"]  # the metric is the pool's
+    embedder = make.embedder()
+    row = make.anchor_set(embedder, spec={"embedder": embedder, "labelled": {"dataset_id": target}})
+    given = estimate(api, {"dataset_id": pool, "rounds": 2, "anchors": {"anchor_set_id": row}})
+    assert stage(given, "anchors-2")["expected_seconds"] is not None
+
+
 def test_every_architecture_has_a_reference() -> None:
     assert TRAINING.keys() == set(get_args(Architecture))
 

@@ -1,6 +1,7 @@
 """Anchors that are the classes of labelled images, by a real worker."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +54,18 @@ def test_they_are_the_means_of_the_labelled_images_that_a_transfer_is_given(
     for number, mean in enumerate(made.means):
         of_class = prepared[pack.class_ids[items] == number]
         np.testing.assert_allclose(mean, of_class.mean(0), atol=1e-5)
+
+
+def test_a_class_that_has_no_labelled_image_is_named(service: Service) -> None:
+    images = {f"train/kind{kind}/{n}.png": png(n, kind=kind) for kind in range(2) for n in range(4)}
+    images |= {f"test/{name}/0.png": png(90, kind=2) for name in ("kind0", "kind1", "unseen")}
+    dataset = service.succeeded(submit_dataset(service, images))
+    spec = AnchorSetSpec.model_validate({"labelled": {"dataset_id": dataset}})
+    job = service.wait(service.submit("anchor-set", spec))
+    assert job.state == "failed"
+    error: Any = job.error
+    assert "'unseen' has no labelled image" in error["detail"]
+    assert [mistake["pointer"] for mistake in error["errors"]] == ["#/labelled"]
 
 
 def test_a_pipeline_labels_the_pool_by_its_targets_classes(service: Service, target: str) -> None:

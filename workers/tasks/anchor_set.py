@@ -70,6 +70,12 @@ def _of_labelled(
     train = pack.target_split().train
     items = budget_indices(pack.class_ids, train, labelled.label_budget, seed=labelled.seed)
     responses, class_ids = responder.some(dataset, items), pack.class_ids[items]
+    if absent := [name for number, name in enumerate(pack.classes) if number not in class_ids]:
+        raise method.AnchorError(
+            f"of {dataset.id}, {absent[0]!a} has no labelled image to train on, so that it cannot be an "
+            "anchor; add some, or leave the class out",
+            field="labelled",
+        )
     groups = {name: responses[class_ids == number] for number, name in enumerate(pack.classes)}
     made = method.fit_anchors(groups, job.spec.metric, fit_on=wider, seed=seed)
     belonging = None if pack.groups is None else pack.groups[items]
