@@ -63,13 +63,14 @@ def take_in_what_is_missing(
         raise SystemExit(f"--data names the folder of the image sets; not there: {', '.join(absent)}")
     take_in(client, *[path for path in sets if path.stem not in known])
     mixed, quarter = (home / f"{name}.zip" for name in (MIXED_POOL, QUARTER))
-    pools = {source.get("pool") for source in request["sources"]} - known
+    pools = {source["pool"] for source in request["sources"] if "pool" in source} - known
     if FRACTALS in pools:
         client.datasets.draw(FRACTALS, n_classes=200, n_items=24_000, image_size=64).wait()
     if MIXED_POOL in pools:
         write_unlabelled(sets, mixed)
         take_in(client, mixed)
-    for name in sorted(set(request.get("target_pools", [])) - known):
+    own = {pool for pool in pools if pool.endswith(UNLABELLED)} | set(request.get("target_pools", [])) - known
+    for name in sorted(own):
         write_unlabelled([data / f"{name.removesuffix(UNLABELLED)}.zip"], home / f"{name}.zip")
         take_in(client, home / f"{name}.zip")
     if QUARTER in pools:
