@@ -96,7 +96,7 @@ class AnchorSet:
 
     def save(self, path: Path | str) -> None:
         """Write the set as one .npz file that `load_anchor_set` reads; nothing in it is pickled."""
-        metric = {f"metric_{key}": value for key, value in self.metric.to_arrays().items()}
+        metric = {_OF_METRIC + key: value for key, value in self.metric.to_arrays().items()}
         arrays = {key: getattr(self, key) for key in _ARRAYS}
         with Path(path).open("wb") as file:  # a name without .npz stays as it is
             np.savez(file, allow_pickle=False, names=np.array(self.names), **metric, **arrays)
@@ -108,6 +108,7 @@ class AnchorSet:
         return lambda prepared: self.metric.between(prepared, self.means)
 
 
+_OF_METRIC = "metric_"
 _ARRAYS = ("means", "squared_distances", "counts", "samples", "sample_anchors", "nearest")
 
 
@@ -121,7 +122,7 @@ def load_anchor_set(path: Path | str) -> AnchorSet:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
         metric = Metric.from_arrays(
-            {key: arrays[f"metric_{key}"] for key in ("name", "rule", "mean", "scale")}
+            {key.removeprefix(_OF_METRIC): arrays[key] for key in arrays if key.startswith(_OF_METRIC)}
         )
         return AnchorSet(tuple(map(str, arrays["names"])), metric, **{key: arrays[key] for key in _ARRAYS})
     except (KeyError, ValueError, EOFError) as error:
@@ -170,12 +171,13 @@ def fit_anchors(
         as_responses(values)
     if isinstance(metric, str):
         metric = fit_metric(metric, np.concatenate(list(groups.values())) if fit_on is None else fit_on)
-    means = np.stack([sum(part.sum(0) for part in metric.batches(v)) / len(v) for v in groups.values()])
     # Each draw begins anew, so that two anchors of the same images have the same samples, at distance zero.
     samples = [
         group[_draw(np.arange(len(group)), len(groups), np.random.default_rng(seed))]
         for group in groups.values()
     ]
+    metric = metric.evening(samples)
+    means = np.stack([sum(part.sum(0) for part in metric.batches(v)) / len(v) for v in groups.values()])
     counts = np.array([len(group) for group in groups.values()])
     return _anchor_set(clean_names(groups), metric, means, samples=samples, counts=counts)
 
@@ -192,7 +194,8 @@ def discover_anchors(
 
     Below 64 anchors three candidates an anchor are clustered (each of ten images or more on average), and the
     k that greedy growth takes stay, in that order; from 64 on, or where k exceeds the dimensions and no
-    simplex has content, k-means makes k candidates and growth only orders them **[ours]**.
+    simplex has content, k-means makes k candidates and growth only orders them **[ours]**. A metric that
+    evens the spread of anchors clusters without, and evens that of the candidates.
 
     Args:
         responses: (N, D).
@@ -214,13 +217,15 @@ def discover_anchors(
         raise AnchorError(f"{k} anchors need {k} names; got {len(names)}", field="names")
     if isinstance(metric, str):
         metric = fit_metric(metric, values)
-    rng = np.random.default_rng(seed)
+    metric, rng = replace(metric, spread=None), np.random.default_rng(seed)
     found = find_candidates(metric, values, k, rng)
     if len(found.means) < k:
         raise TooFewDistinctImagesError(
             f"only {len(found.means)} of {len(values)} images are distinct; k must not exceed that, got {k}",
             field="k",
         )
+    if metric.evens:
+        metric, found = _evened(metric, values, found, rng)
     chosen = pick_by_content(_candidate_distances(metric, values, found, rng), found.counts, k)
     anchors = _anchor_set(
         clean_names(nouns(k) if names is None else names),
@@ -271,10 +276,23 @@ def _candidate_distances(
     """(M, M) between candidates for anchors."""
     if not metric.compares_samples:
         return _between_means(metric, found.means)
-    m = len(found.means)
-    draws = [_draw(np.flatnonzero(found.clusters == cluster), m, rng) for cluster in range(m)]
-    owners = np.repeat(np.arange(m), [len(rows) for rows in draws])
+    draws = _candidate_draws(found, rng)
+    owners = np.repeat(np.arange(len(draws)), [len(rows) for rows in draws])
     return _sampled(metric, values[np.concatenate(draws)], owners).between()
+
+
+def _evened(
+    metric: Metric, values: NDArray[np.generic], found: Candidates, rng: np.random.Generator
+) -> tuple[Metric, Candidates]:
+    """The metric by the spread of the candidates' images, and their means as it sees them."""
+    metric = metric.evening([values[rows] for rows in _candidate_draws(found, rng)])
+    means = found.means if metric.spread is None else metric.spread.evened(found.means)
+    return metric, replace(found, means=means)
+
+
+def _candidate_draws(found: Candidates, rng: np.random.Generator) -> list[Ints]:
+    m = len(found.means)
+    return [_draw(np.flatnonzero(found.clusters == cluster), m, rng) for cluster in range(m)]
 
 
 def _between_means(metric: Metric, means: Floats) -> Floats:

@@ -8,6 +8,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from g2l.distances import IDENTICAL
 from g2l.metrics import Floats, finite_batches, unit_norm
+from g2l.spread import oas_share
 
 FLOOR = 1e-3
 """Mean variance of a fit, at least, as a share of that of both datasets together: one image has none."""
@@ -42,10 +43,7 @@ def fit_pair(p: NDArray[np.generic], q: NDArray[np.generic]) -> tuple[Gaussian, 
 
 
 def shrunk(covariance: Floats, n: int) -> Floats:
-    """A covariance matrix drawn towards its mean variance by the oracle approximating shrinkage (OAS).
-
-    Source: Chen, Wiesel, Eldar, Hero, "Shrinkage Algorithms for MMSE Covariance Estimation", 2010, as
-    scikit-learn's `OAS` has it; about 1 / n for the wide spectra of responses.
+    """A covariance matrix drawn towards its mean variance, see `oas_share`.
 
     Args:
         covariance: (D, D) of n rows, divided by n.
@@ -55,10 +53,8 @@ def shrunk(covariance: Floats, n: int) -> Floats:
         (D, D), positive definite unless the covariance is 0.
     """
     dims = len(covariance)
-    variance = np.trace(covariance) / dims
-    square = float((covariance * covariance).mean())
-    above = (n + 1) * (square - variance * variance / dims)
-    share = 1.0 if above <= 0 else min((square + variance * variance) / above, 1.0)
+    variance = float(np.trace(covariance)) / dims
+    share = oas_share(variance, float((covariance * covariance).mean()), n=n, dims=dims)
     return np.asarray((1 - share) * covariance + share * variance * np.eye(dims))
 
 

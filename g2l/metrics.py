@@ -4,8 +4,8 @@ A metric is fitted once (mean, scale, rule), stored with its anchor set, and app
 All but "kl" embed in a Euclidean space (docs/method.md, "Metrics").
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from g2l.distances import IDENTICAL, jensen_shannon, lengths_between, squares_between, symmetric_kl
 from g2l.errors import G2LError
 from g2l.geometry import row_slices
+from g2l.spread import Spread, spread_within
 
 Floats = NDArray[np.float64]
-MetricName = Literal["euclidean", "hellinger", "jensen-shannon", "energy", "kl"]
+MetricName = Literal["euclidean", "hellinger", "jensen-shannon", "mahalanobis", "energy", "kl"]
 METRICS: tuple[str, ...] = get_args(MetricName)
 
 EPSILON = 1e-6
@@ -59,25 +60,34 @@ class Metric:
 
     Attributes:
         name: one of `METRICS`.
-        rule: what `prepare` does: "unit-norm" (euclidean, energy), or for distributions "ratio" (r / sum r)
-            or "softmax" (of standardized r).
-        mean: (D,) of the fitting data: of unit-norm responses, for "softmax" of responses as they came; for
-            "ratio" zeros.
+        rule: what `prepare` does: "unit-norm" (euclidean, energy, mahalanobis where there are negatives),
+            "root" (mahalanobis: the root of r / sum r), or for distributions "ratio" (r / sum r) or "softmax"
+            (of standardized r).
+        mean: (D,) of the fitting data: of unit-norm responses or roots, for "softmax" of responses as they
+            came; for "ratio" zeros.
         scale: (D,) standard deviations for "softmax", else ones.
+        spread: of the images of an anchor, which mahalanobis evens; None for the others, and until there are
+            anchors.
     """
 
     name: str
     rule: str
     mean: Floats
     scale: Floats
+    spread: Spread | None = None
 
     @property
     def compares_samples(self) -> bool:
         """An anchor is a sample of its images to this metric, and not their mean (see `g2l.energy`)."""
         return self.name == "energy"
 
+    @property
+    def evens(self) -> bool:
+        """What it measures follows from how anchors' images spread, too (see `g2l.spread`)."""
+        return self.name == "mahalanobis"
+
     def prepare(self, responses: ArrayLike) -> Floats:
-        """Responses as the metric sees them: centred unit vectors, or distributions.
+        """Responses as the metric sees them: centred unit vectors or roots, or distributions.
 
         Means of prepared responses are prepared points too: that is what an anchor is.
 
@@ -86,24 +96,43 @@ class Metric:
 
         Returns:
             (N, D) float64. Euclidean and energy: r / |r| less the fitted mean (distances stay, cancellation
-            goes). Else p >= about 1e-6 / D with sum 1.
+            goes). Mahalanobis: that, or the root of p likewise, evened by the spread. Else p >= about
+            1e-6 / D with sum 1.
 
         Raises:
-            BadResponsesError: the wrong shape, or negative where the fitting data had no negatives ("ratio").
+            BadResponsesError: the wrong shape, or negative where the fitting data had no negatives ("ratio",
+                "root").
             NonFiniteResponsesError: NaN or infinity.
         """
         r = finite(as_responses(responses, dims=len(self.mean)))
         if self.rule == "unit-norm":
-            return unit_norm(r) - self.mean
-        if self.rule == "ratio":
+            return self._evened(unit_norm(r) - self.mean)
+        if self.rule in ("ratio", "root"):
             if (r < 0).any():
                 raise BadResponsesError(
                     f"this metric was fitted on responses without negatives, but got {r.min():g}; "
                     "fit it on responses of this kind"
                 )
-            return _smoothed(r)
+            return _smoothed(r) if self.rule == "ratio" else self._evened(_roots(r) - self.mean)
         z = (r - self.mean) / self.scale
         return _smoothed(np.exp(z - z.max(1, keepdims=True)))
+
+    def evening(self, groups: Sequence[ArrayLike]) -> "Metric":
+        """The metric with the spread of anchors' images, where it follows from that; else itself.
+
+        Args:
+            groups: (N_k, D) responses of each anchor.
+
+        Raises:
+            BadResponsesError, NonFiniteResponsesError: as `prepare`.
+        """
+        if not self.evens:
+            return self
+        uneven = replace(self, spread=None)
+        return replace(self, spread=spread_within([uneven.prepare(group) for group in groups]))
+
+    def _evened(self, points: Floats) -> Floats:
+        return points if self.spread is None else self.spread.evened(points)
 
     def between(self, x: Floats, y: Floats) -> Floats:
         """Squared distances between prepared points.
@@ -130,7 +159,7 @@ class Metric:
 
         Jensen-Shannon and kl: those of their close kin Hellinger.
         """
-        return prepared if self.rule == "unit-norm" else np.sqrt(prepared)
+        return prepared if self.rule in ("unit-norm", "root") else np.sqrt(prepared)
 
     def squared_distances(self, x: ArrayLike, y: ArrayLike) -> Floats:
         """Squared distances between responses as they come.
@@ -157,18 +186,26 @@ class Metric:
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """The metric as arrays that an .npz file can hold."""
+        spread = {} if self.spread is None else {key: getattr(self.spread, key) for key in _OF_SPREAD}
         return {
             "name": np.array(self.name),
             "rule": np.array(self.rule),
             "mean": self.mean,
             "scale": self.scale,
+            **spread,
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "Metric":
         """The metric that `to_arrays` took apart."""
         mean, scale = (np.asarray(arrays[key], dtype=np.float64) for key in ("mean", "scale"))
-        return cls(str(arrays["name"]), str(arrays["rule"]), mean, scale)
+        spread = None
+        if arrays.keys() >= _OF_SPREAD:
+            spread = Spread(**{key: np.asarray(arrays[key], dtype=np.float64) for key in _OF_SPREAD})
+        return cls(str(arrays["name"]), str(arrays["rule"]), mean, scale, spread)
+
+
+_OF_SPREAD = frozenset({"directions", "gains"})
 
 
 def fit_metric(name: str, responses: ArrayLike) -> Metric:
@@ -192,8 +229,14 @@ def fit_metric(name: str, responses: ArrayLike) -> Metric:
     if name not in METRICS:
         raise UnknownMetricError(f"metric is one of {', '.join(METRICS)}; got {name!r}", field="metric")
     values = as_responses(responses)
-    unit = name in ("euclidean", "energy")
-    metric = _fit_unit_norm(name, values) if unit else fit_distribution_rule(name, values)
+    if name in ("euclidean", "energy"):
+        metric = _fit_points(name, "unit-norm", unit_norm, values)
+    elif name == "mahalanobis":
+        signed = any((part < 0).any() for part in finite_batches(values))
+        rule, points = ("unit-norm", unit_norm) if signed else ("root", _roots)
+        metric = _fit_points(name, rule, points, values)
+    else:
+        metric = fit_distribution_rule(name, values)
     first = metric.coordinates(metric.prepare(values[:1]))
     spread = max(
         float(((metric.coordinates(part) - first) ** 2).sum(1).max()) for part in metric.batches(values)
@@ -280,9 +323,15 @@ def unit_norm(responses: Floats) -> Floats:
     return scaled / np.where(lengths > 0, lengths, 1.0)
 
 
-def _fit_unit_norm(name: str, values: NDArray[np.generic]) -> Metric:
-    total = sum(unit_norm(part).sum(0) for part in finite_batches(values))
-    return Metric(name, "unit-norm", np.asarray(total / len(values)), np.ones(values.shape[1]))
+def _fit_points(
+    name: str, rule: str, points: Callable[[Floats], Floats], values: NDArray[np.generic]
+) -> Metric:
+    total = sum(points(part).sum(0) for part in finite_batches(values))
+    return Metric(name, rule, np.asarray(total / len(values)), np.ones(values.shape[1]))
+
+
+def _roots(responses: Floats) -> Floats:
+    return np.sqrt(_smoothed(responses))
 
 
 def _smoothed(weights: Floats) -> Floats:

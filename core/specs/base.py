@@ -41,7 +41,7 @@ ImageSize = Annotated[int, Field(ge=SMALLEST_SIDE, le=LARGEST_SIDE, description=
 BatchSize = Annotated[int, Field(ge=1, le=4096, description="images in a step")]
 LearningRate = Annotated[float, Field(gt=0, le=10, description="the highest of its schedule")]
 LabelBudget = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Metric = Literal["euclidean", "hellinger", "jensen-shannon", "energy", "kl"]
+Metric = Literal["euclidean", "hellinger", "jensen-shannon", "mahalanobis", "energy", "kl"]
 Balance = Literal["none", "sampling", "loss"]
 Augmentation = Literal["crop", "crop-flip", "affine"]
 Prefer = Literal["far", "near", "explain"]

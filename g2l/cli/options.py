@@ -35,7 +35,9 @@ FitOn = Annotated[
 Metric = Annotated[
     str | None,
     typer.Option(
-        "--metric", help="euclidean, hellinger, jensen-shannon, energy or kl.", rich_help_panel=_ANCHORS
+        "--metric",
+        help="euclidean, hellinger, jensen-shannon, mahalanobis, energy or kl.",
+        rich_help_panel=_ANCHORS,
     ),
 ]
 

@@ -57,7 +57,7 @@ class AnchorSetSpec(TypedDict, total=False):
 
     name: str | None
     embedder: str | list[str]
-    metric: Literal["euclidean", "hellinger", "jensen-shannon", "energy", "kl"]
+    metric: Literal["euclidean", "hellinger", "jensen-shannon", "mahalanobis", "energy", "kl"]
     fit_on: list[str] | None
     seed: int
     anchors: list[AnchorSpec] | None
@@ -241,7 +241,7 @@ class PipelineAnchors(TypedDict, total=False):
 
     name: str | None
     embedder: str | list[str]
-    metric: Literal["euclidean", "hellinger", "jensen-shannon", "energy", "kl"]
+    metric: Literal["euclidean", "hellinger", "jensen-shannon", "mahalanobis", "energy", "kl"]
     fit_on: list[str] | None
     seed: int
     anchor_set_id: str | None

@@ -47,7 +47,7 @@ def domains(n: int = 4) -> dict[str, Floats]:
 @every_metric
 def test_given_anchors_are_mean_responses(metric: str) -> None:
     anchors = fit_anchors(domains(), metric)
-    fitted = fit_metric(metric, blobs(4))
+    fitted = fit_metric(metric, blobs(4)).evening(list(domains().values()))
     assert anchors.names == ("domain_0", "domain_1", "domain_2", "domain_3")
     assert anchors.means == approx(np.stack([fitted.prepare(rows).mean(0) for rows in domains().values()]))
     assert anchors.counts.tolist() == [40] * 4
