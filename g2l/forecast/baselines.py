@@ -102,7 +102,7 @@ def _regression(past: Transfers, asked: Transfers) -> Said:
     sources = [record.source for record in asked]
     rows = rows_of(past, sources, label_budget=first.label_budget)
     every = np.arange(rows.n_past)
-    values = accuracy(predicted(rows, choose(rows, every), every, rows.n_past + np.arange(len(asked))))
+    values = accuracy(predicted(rows, choose(rows), every, rows.n_past + np.arange(len(asked))))
     return Said(values, nothing, nothing, values)
 
 

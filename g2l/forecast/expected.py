@@ -8,8 +8,17 @@ import numpy as np
 
 from g2l.figures import Figure, accuracy
 from g2l.forecast.label_budgets import Growth, NeededBudget, growth_of, needed, residuals
-from g2l.forecast.records import Candidate, PastTransfer, calibration_version, known_from_scratch
-from g2l.forecast.regression import Floats, Indices, Rows, choose, predicted, rows_of
+from g2l.forecast.records import Candidate, PastTransfer, calibration_version
+from g2l.forecast.regression import (
+    SELDOM_KNOWN,
+    Choice,
+    Floats,
+    Indices,
+    Rows,
+    choose,
+    predicted,
+    rows_of,
+)
 
 LEVEL = 0.9
 MIN_TARGETS = 9
@@ -79,11 +88,11 @@ def forecast(
     """Expected accuracy of each candidate on a target, with a 90 % interval, and their ranking.
 
     With 9 past targets or more: the regression of `g2l.forecast.regression`, on those figures that the
-    candidates have and that did best on targets left out. If the target was trained on from scratch, and 9
-    past targets were, the others do not count. The interval is the prediction plus or minus a
-    quantile of the residuals of leaving one target out at a time, that choice included, all targets weighing
-    alike and the new one counting as the worst (after hierarchical conformal prediction, arXiv 2306.06342).
-    With fewer: the kNN accuracy, and [0, 1].
+    candidates have. If the target was trained on from scratch, and 9 past targets were, the others do not
+    count; if not, those without a linear classifier's accuracy do not. The interval is the prediction plus or
+    minus a quantile of the residuals of leaving one target out at a time, all targets weighing alike and
+    the new one counting as the worst (after hierarchical conformal prediction, arXiv 2306.06342). With fewer:
+    the kNN accuracy, and [0, 1].
 
     Args:
         candidates: sources on the target at hand.
@@ -115,12 +124,14 @@ def forecast(
 def _comparable(
     candidates: Sequence[Candidate], others: list[PastTransfer]
 ) -> tuple[Sequence[Candidate], list[PastTransfer]]:
-    """Both with an accuracy from scratch, where there is enough of it; else the candidates without."""
-    alike = [record for record in others if known_from_scratch(record)]
-    enough = len({record.target_id for record in alike}) >= MIN_TARGETS
-    if enough and all(each.figures.get("scratch") is not None for each in candidates):
-        return candidates, alike
-    return [replace(each, figures={**each.figures, "scratch": None}) for each in candidates], others
+    """The past transfers that know what the level is to follow from; candidates without what few know."""
+    for (figure,) in SELDOM_KNOWN:
+        alike = [record for record in others if record.source.figures.get(figure) is not None]
+        enough = len({record.target_id for record in alike}) >= MIN_TARGETS
+        if enough and all(each.figures.get(figure) is not None for each in candidates):
+            return candidates, alike
+        candidates = [replace(each, figures={**each.figures, figure: None}) for each in candidates]
+    return candidates, others
 
 
 def _regressed(
@@ -128,9 +139,9 @@ def _regressed(
 ) -> tuple[tuple[Figure, ...], list[_Expected]]:
     """The figures chosen, and what to expect of the candidates."""
     every = np.arange(rows.n_past)
-    left_out = _left_out(rows)
+    choice = choose(rows)
+    left_out = _left_out(rows, choice)
     width = target_quantile(np.abs(rows.outcome - left_out), rows.target_of)
-    choice = choose(rows, every)
     centres = predicted(rows, choice, every, np.arange(rows.n_past, len(rows.cell_of)))
     budgets: list[NeededBudget | None] = [None] * len(centres)
     if wanted is not None and label_budget is not None:
@@ -141,12 +152,12 @@ def _regressed(
     return figures, [_Expected(*each) for each in zip(*spans, budgets, strict=True)]
 
 
-def _left_out(rows: Rows) -> Floats:
+def _left_out(rows: Rows, choice: Choice) -> Floats:
     """(P,) forecasts of the past transfers, each without its target."""
     found = np.empty(rows.n_past)
     for number in range(int(rows.target_of.max()) + 1):
         at, rest = (np.flatnonzero(each) for each in (rows.target_of == number, rows.target_of != number))
-        found[at] = predicted(rows, choose(rows, rest), rest, at)
+        found[at] = predicted(rows, choice, rest, at)
     return found
 
 

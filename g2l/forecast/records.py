@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from g2l.figures import Figures
 
-METHOD = 5
+METHOD = 6
 """Number of the way in which forecasts are computed from past transfers; the next one for a change of it."""
 
 

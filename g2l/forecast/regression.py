@@ -7,10 +7,11 @@ other targets is the best single answer to it. So the two are regressed apart:
     logit(accuracy) = level(target, label budget) + standing(source, target) + rest
 
 The level of a (target, label budget) cell is what training from scratch reached there, or where that is not
-known the cell's mean kNN accuracy, and the median of how far past cells were above theirs; without labels it
-is a ridge regression on the cell's mean divergences and the budget. The standing is a ridge regression over
-transfers, on how figures deviate from the cell's mean and on an effect of each recipe, shrunk like a random
-effect: of a recipe that is new it is zero.
+known the cell's mean accuracy of a linear or a nearest-neighbour classifier on the sources' features, and the
+median of how far past cells were above theirs; without labels it is a ridge regression on the cell's mean
+divergences and the budget. The standing is a ridge regression over transfers: on the mean of several scores,
+each in units of how far sources differ in it, and on an effect of each recipe, shrunk like a random effect:
+of a recipe that is new it is zero.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from g2l.figures import FIGURES, Figure, logit, regressor
+from g2l.figures import DIVERGENCES, FIGURES, Figure, logit, regressor
 from g2l.forecast.records import Candidate, PastTransfer, log_budget
 
 Floats = NDArray[np.float64]
@@ -31,26 +32,28 @@ RECIPE_RIDGES = (0.5, 1000.0)
 """Bounds of the penalty on the effects of recipes, which follows from the transfers."""
 LEVELS: tuple[tuple[Figure, ...], ...] = (
     ("scratch",),
+    ("ridge",),
     ("knn",),
     ("jensen_shannon", "frechet", "energy_distance"),
 )
 """What the level follows from: the first that is known. Ten targets are too few to choose by, or for a slope:
-one that is unlike the others turns it. And the number of classes, of which kNN accuracy knows, misleads where
-a target has more than all others (docs/results/forecasts.md)."""
-ACCURACIES: tuple[tuple[Figure, ...], ...] = LEVELS[:2]
+one that is unlike the others turns it. And the number of classes, of which these know, misleads where a
+target has more than all others (docs/results/forecasts.md)."""
+ACCURACIES: tuple[tuple[Figure, ...], ...] = LEVELS[:3]
 """Levels that are accuracies themselves."""
-STANDING_SETS: tuple[tuple[Figure, ...], ...] = (
-    ("knn",),
-    ("jensen_shannon", "frechet", "energy_distance", "knn", "logme", "leep", "nce", "h_score", "gbc"),
+SELDOM_KNOWN: tuple[tuple[Figure, ...], ...] = LEVELS[:2]
+"""Those that old records and some targets lack."""
+STANDINGS: tuple[tuple[Figure, ...], ...] = (
+    ("knn", "ridge", "logme"),
+    ("jensen_shannon", "frechet", "energy_distance"),
 )
-"""What the standing is chosen among; the first where they do equally well."""
-CHOICE_PARTS = 5
-"""Groups of targets, each left out once, by which that is chosen."""
+"""What the standing follows from: the first of which any is known. They count alike: which of them tells most
+changes with the sources, and their mean hardly does worse than the best (docs/results/forecasts.md)."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The figures that level and standing are regressed from."""
+    """The figures that level and standing follow from."""
 
     level: tuple[Figure, ...]
     standing: tuple[Figure, ...]
@@ -66,7 +69,6 @@ class Rows:
         cell_of: (R,) numbers of the cells, the candidates' last.
         figures: (R, F) on the scale that is regressed from; NaN unknown.
         log_budget: (R, 1) of the labels a class.
-        size: (R, 1) log images the source was trained on.
         recipes: (R, G) the recipe's indicator; of recipes that no past transfer had, zeros.
         usable: figures that the candidates have: others do not count.
     """
@@ -76,7 +78,6 @@ class Rows:
     cell_of: Indices
     figures: Floats
     log_budget: Floats
-    size: Floats
     recipes: Floats
     usable: frozenset[Figure]
 
@@ -111,10 +112,16 @@ def rows_of(
             -1, len(FIGURES)
         ),
         log_budget=np.array([[log_budget(budget)] for budget in budgets], np.float64).reshape(-1, 1),
-        size=np.log([[s.source_size or np.nan] for s in sources]).reshape(-1, 1),
         recipes=recipes,
         usable=frozenset(f for f in FIGURES if any(s.figures.get(f) is not None for s in asked)),
     )
+
+
+def choose(rows: Rows) -> Choice:
+    """What is known of the candidates."""
+    level = next((each for each in LEVELS if rows.usable.issuperset(each)), LEVELS[-1])
+    standing = next((each for each in STANDINGS if rows.usable.intersection(each)), ())
+    return Choice(*(tuple(figure for figure in each if figure in rows.usable) for each in (level, standing)))
 
 
 def predicted(rows: Rows, choice: Choice, fit_on: Indices, at: Indices) -> Floats:
@@ -127,53 +134,33 @@ def predicted(rows: Rows, choice: Choice, fit_on: Indices, at: Indices) -> Float
     return np.asarray(level + standing[at] + recipe[at])
 
 
-def choose(rows: Rows, fit_on: Indices) -> Choice:
-    """The level by what is known, and what tells the standing best on targets left out."""
-    level = next((each for each in LEVELS if rows.usable.issuperset(each)), LEVELS[-1])
-    level = tuple(figure for figure in level if figure in rows.usable)
-    standings = list(dict.fromkeys(tuple(f for f in each if f in rows.usable) for each in STANDING_SETS))
-    if len(np.unique(rows.target_of[fit_on])) < 2:
-        return Choice(level, standings[0])
-
-    def off(standing: tuple[Figure, ...]) -> float:
-        rest = rows.outcome[fit_on] - _left_out(rows, Choice(level, standing), fit_on)
-        apart = np.abs(rest - _means(rest[:, None], rows.cell_of[fit_on])[:, 0])
-        return float(_by_target(apart, rows.target_of[fit_on]).mean())
-
-    return Choice(level, min(standings, key=off))
-
-
-def _left_out(rows: Rows, choice: Choice, fit_on: Indices) -> Floats:
-    _, numbers = np.unique(rows.target_of[fit_on], return_inverse=True)
-    found = np.empty(len(fit_on))
-    for part in range(CHOICE_PARTS):
-        test = numbers % CHOICE_PARTS == part
-        if test.any():
-            found[test] = predicted(rows, choice, fit_on[~test], fit_on[test])
-    return found
-
-
-def _by_target(values: Floats, target_of: Indices) -> Floats:
-    """The mean of each target's values."""
-    _, numbers = np.unique(target_of, return_inverse=True)
-    return np.bincount(numbers, values) / np.bincount(numbers)
-
-
 def _standing(rows: Rows, choice: Choice, fit_on: Indices) -> tuple[Floats, Floats]:
-    """(R,) what the figures' deviations tell, and the effect of the recipe."""
-    x = np.concatenate([rows.figures[:, _columns(choice.standing)], rows.size], axis=1)
-    deviations = np.nan_to_num(x - _means(x, rows.cell_of))
-    scale = deviations[fit_on].std(0)
-    deviations /= np.where(scale > 0, scale, 1.0)
-    apart = (rows.recipes - _means(rows.recipes, rows.cell_of))[fit_on]
+    """(R,) what the figures tell, and the effect of the recipe."""
     y = rows.outcome[fit_on]
     y = y - _means(y[:, None], rows.cell_of[fit_on])[:, 0]
-    design = np.concatenate([deviations[fit_on], apart], axis=1)
-    n = deviations.shape[1]
-    recipe_ridge = _recipe_ridge(y, rows.recipes[fit_on].argmax(1), rows.target_of[fit_on])
-    penalty = np.repeat([STANDING_RIDGE, recipe_ridge], [n, apart.shape[1]])
+    told = _told(rows, choice.standing, fit_on)
+    x = told[fit_on]
+    beyond = y - x * float(x @ y) / (float(x @ x) + STANDING_RIDGE)
+    recipe_ridge = _recipe_ridge(beyond, rows.recipes[fit_on].argmax(1), rows.target_of[fit_on])
+    apart = (rows.recipes - _means(rows.recipes, rows.cell_of))[fit_on]
+    design = np.concatenate([x[:, None], apart], axis=1)
+    penalty = np.repeat([STANDING_RIDGE, recipe_ridge], [1, apart.shape[1]])
     weights = np.linalg.solve(design.T @ design + np.diag(penalty), design.T @ y)
-    return np.asarray(deviations @ weights[:n]), np.asarray(rows.recipes @ weights[n:])
+    return told * weights[0], np.asarray(rows.recipes @ weights[1:])
+
+
+def _told(rows: Rows, figures: Sequence[Figure], fit_on: Indices) -> Floats:
+    """(R,) the mean over known figures of how far each is above its cell's mean, standardized on `fit_on`."""
+    signs = np.where([figure in DIVERGENCES for figure in figures], -1.0, 1.0)
+    values = signs * rows.figures[:, _columns(figures)]
+    apart = values - _means(values, rows.cell_of)
+    counts = np.maximum(np.isfinite(apart[fit_on]).sum(0), 1)
+    units = np.sqrt(np.nansum(apart[fit_on] ** 2, axis=0) / counts)
+    known = np.isfinite(apart)
+    sums = np.where(known, apart / np.where(units > 0, units, 1.0), 0.0).sum(1)
+    mean = sums / np.maximum(known.sum(1), 1)
+    scale = float(mean[fit_on].std())
+    return np.asarray(mean / (scale if scale > 0 else 1.0))
 
 
 def _recipe_ridge(y: Floats, recipe_of: Indices, target_of: Indices) -> float:

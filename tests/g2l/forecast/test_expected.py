@@ -1,12 +1,14 @@
 """Forecasts from recorded transfers: values, intervals, ranks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.simulated_transfers import World, simulated
-from g2l.figures import FIGURES, Figures
+from g2l.figures import FIGURES, Figure, Figures
 from g2l.forecast.expected import MIN_TARGETS, Forecast, forecast
 from g2l.forecast.records import Candidate, PastTransfer
 
@@ -144,18 +146,18 @@ def test_a_target_without_labels_is_forecast_from_the_rest() -> None:
     assert result.sources[0].value is not None
 
 
-def told_apart(n_targets: int, *, also_from_scratch: int) -> list[PastTransfer]:
-    """Targets as hard as they come, of which scratch knows all and the nearest neighbours nothing."""
+def told_apart(n_targets: int, *, known: int, by: Figure) -> list[PastTransfer]:
+    """Targets as hard as they come, of which one figure knows all and the nearest neighbours nothing."""
     rng = np.random.default_rng(0)
     records = []
     for target in range(n_targets):
         hardness = 1.5 * rng.normal()
         for i in range(4):
             knn = float(rng.random())
-            scratch = accuracy_of(hardness - 0.5) if target < also_from_scratch else None
-            known = Candidate(f"mdl_{i}", 1000, {"knn": knn, "scratch": scratch})
+            tells = accuracy_of(hardness - 0.5) if target < known else None
+            source = Candidate(f"mdl_{i}", 1000, {"knn": knn, by: tells})
             outcome = accuracy_of(hardness + 0.05 * rng.normal())
-            records.append(PastTransfer(f"t{target}", known, 10, 10, outcome))
+            records.append(PastTransfer(f"t{target}", source, 10, 10, outcome))
     return records
 
 
@@ -163,44 +165,77 @@ def accuracy_of(logit: float) -> float:
     return float(1 / (1 + np.exp(-logit)))
 
 
-def test_what_scratch_reached_on_the_target_tells_its_level() -> None:
-    past = told_apart(14, also_from_scratch=MIN_TARGETS)
-    knowing, without = (Candidate("new", 1000, {"knn": 0.5, "scratch": s}) for s in (accuracy_of(1.0), None))
+tells = pytest.mark.parametrize("by", ["scratch", "ridge"])
+
+
+@tells
+def test_the_level_follows_from_the_best_accuracy_that_is_known(by: Figure) -> None:
+    """What training from scratch reached on the target; or else a linear classifier, not neighbours."""
+    past = told_apart(14, known=MIN_TARGETS, by=by)
+    knowing, without = (Candidate("new", 1000, {"knn": 0.5, by: known}) for known in (accuracy_of(1.0), None))
     told, (blind,) = ask([knowing], past), ask([without], past).sources
     (sure,) = told.sources
     assert sure.value == approx(accuracy_of(1.5), abs=0.04)
     assert sure.high - sure.low < 0.5 * (blind.high - blind.low)
-    assert told.figures[0] == "scratch"
+    assert told.figures[0] == by
     assert told.n_past_targets == MIN_TARGETS  # the other five say nothing of it
 
 
-def test_too_few_targets_from_scratch_are_as_good_as_none() -> None:
-    past = told_apart(14, also_from_scratch=MIN_TARGETS - 1)
-    knowing, without = (Candidate("new", 1000, {"knn": 0.5, "scratch": s}) for s in (0.7, None))
+@tells
+def test_known_of_too_few_targets_is_as_good_as_unknown(by: Figure) -> None:
+    past = told_apart(14, known=MIN_TARGETS - 1, by=by)
+    knowing, without = (Candidate("new", 1000, {"knn": 0.5, by: known}) for known in (0.7, None))
     assert ask([knowing], past).sources == ask([without], past).sources
     assert ask([knowing], past).n_past_targets == 14
     # Nor are candidates of which one only has it: all are of one target.
-    one_without = ask([knowing, without], told_apart(14, also_from_scratch=14))
-    assert "scratch" not in one_without.figures
+    one_without = ask([knowing, without], told_apart(14, known=14, by=by))
+    assert by not in one_without.figures
+
+
+def test_scratch_comes_before_a_linear_classifier() -> None:
+    past = told_apart(14, known=14, by="scratch")
+    lies: Figures = {"ridge": 0.02}
+    past = [replace(r, source=replace(r.source, figures={**r.source.figures, **lies})) for r in past]
+    asked = Candidate("new", 1000, {"knn": 0.5, "scratch": accuracy_of(1.0), "ridge": 0.98})
+    result = ask([asked], past)
+    assert result.figures[0] == "scratch"
+    assert result.sources[0].value == approx(accuracy_of(1.5), abs=0.04)
 
 
 def test_no_candidates() -> None:
     assert ask([], history(10)).sources == ()
 
 
-def test_which_source_is_better_is_learnt_from_whatever_score_tells() -> None:
+@pytest.mark.parametrize("merit", [0.0, 0.8])
+def test_scores_tell_sources_apart_by_as_much_as_they_did_before(merit: float) -> None:
     rng = np.random.default_rng(0)
+
+    def scores(seen: float) -> Figures:
+        return {"knn": accuracy_of(seen), "ridge": accuracy_of(2 * seen), "logme": 0.1 * seen}
+
     past = []
-    for i in range(60):
-        h_score = float(rng.uniform(0, 3))
-        figures: Figures = {"knn": float(rng.random()), "jensen_shannon": float(rng.random())}
-        known = Candidate(f"mdl_{i % 6}", 1000, {**figures, "h_score": h_score})
-        past.append(PastTransfer(f"t{i // 5}", known, 10, 10, float(1 / (1 + np.exp(1.5 - h_score)))))
-    asked = [Candidate(f"mdl_{h}", 1000, {"knn": 0.9 - h / 4, "h_score": float(h)}) for h in range(3)]
-    result = ask(asked, past)
-    assert [s.rank for s in result.sources] == [3, 2, 1]
+    for i in range(200):
+        seen = float(rng.normal())
+        known = Candidate(f"mdl_{i}", 1000, scores(seen))
+        past.append(PastTransfer(f"t{i // 10}", known, 10, 10, accuracy_of(merit * seen)))
+    result = ask([Candidate(f"mdl_{seen}", 1000, scores(seen)) for seen in (-1, 0, 1)], past)
     values = np.array([s.value for s in result.sources], np.float64)
-    assert np.diff(np.log(values / (1 - values))) == approx([1, 1], abs=0.25)
+    assert np.diff(np.log(values / (1 - values))) == approx([merit, merit], abs=0.1)
+
+
+def test_one_score_that_errs_is_outvoted() -> None:
+    """Of one candidate neighbours say too much, the others agree with each other: so it was, and so it is."""
+    rng = np.random.default_rng(1)
+    past = []
+    for i in range(200):
+        truth, error = rng.normal(size=2)
+        known: Figures = {"knn": accuracy_of(truth + error), "ridge": accuracy_of(truth), "logme": truth}
+        past.append(PastTransfer(f"t{i // 10}", Candidate(f"m{i}", 1000, known), 10, 10, accuracy_of(truth)))
+    asked = [
+        Candidate("neighbours'", 1000, {"knn": 0.7, "ridge": 0.4, "logme": -0.4}),
+        Candidate("the others'", 1000, {"knn": 0.5, "ridge": 0.6, "logme": 0.4}),
+    ]
+    assert [s.rank for s in ask(asked, past).sources] == [2, 1]
 
 
 def test_records_of_two_figures_and_of_all_go_together() -> None:
