@@ -130,6 +130,7 @@ METHOD: Final[dict[str, tuple[str, str]]] = {
         "Too few distinct images",
         "More anchors or classes are wanted than there are different images: ask for fewer.",
     ),
+    "bad-neighbours": ("The neighbours cannot be found", "The detail says how many there can be."),
     "bad-labeling": ("The labeling is not possible", "The detail names the option and its bounds."),
     "too-few-classes": (
         "Too few classes allowed",

@@ -8,6 +8,7 @@ from app.checks.embedders import check_embedder
 from app.checks.inputs import Inputs, load, locked
 from core.db.resources import Dataset, Embedder, Model
 from core.specs.labelings import GeometryLabelingSpec, KMeansLabelingSpec, ShuffledLabelingSpec
+from g2l.neighbours import NeighboursError, require_neighbours
 
 AnySpec = GeometryLabelingSpec | KMeansLabelingSpec | ShuffledLabelingSpec
 
@@ -26,6 +27,7 @@ def understood(db: Session, spec: AnySpec) -> AnySpec:
         check_views(inputs, "views", spec.views, inputs.dataset(spec.dataset_id))
     if isinstance(spec, GeometryLabelingSpec):
         anchors = inputs.anchor_set(spec.anchor_set_id)
+        check_neighbours(inputs, "neighbours", spec.neighbours, inputs.dataset(spec.dataset_id))
         check_length(inputs, "length", spec.length, k=anchors.k)
         check_anchor_space(
             db,
@@ -61,6 +63,15 @@ def check_views(inputs: Inputs, where: str, views: int, dataset: Dataset) -> Non
     """Embeddings have one view."""
     if views > 1 and dataset.kind != "images":
         inputs.refuse(where, f"{dataset.id} holds embeddings, of which there are no crops; leave views out.")
+
+
+def check_neighbours(inputs: Inputs, where: str, neighbours: int, dataset: Dataset) -> None:
+    """There are as many other images, and not too many to compare them all."""
+    if neighbours:
+        try:
+            require_neighbours(neighbours, dataset.n_items)
+        except NeighboursError as error:
+            inputs.refuse(where, f"{dataset.id}: {error}.")
 
 
 def check_anchor_space(

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 from app.checks.anchor_sets import check_discovery, check_embedding, check_given, check_labelled
 from app.checks.compatibility import channel_mismatch, require_images
 from app.checks.inputs import Inputs, is_id, load
-from app.checks.labelings import check_anchor_space, check_length
+from app.checks.labelings import check_anchor_space, check_length, check_neighbours
 from app.checks.models import check_human_head, check_smoothing, check_validation
 from app.checks.starts import check_other_size, check_start, network_of, with_start
 from app.checks.transfers import check_target
@@ -44,6 +44,7 @@ def check_pipeline(db: Session, spec: PipelineSpec) -> None:
     if require_images(inputs, "dataset_id", pool):
         k = _check_anchors(db, inputs, spec, pool)
         check_length(inputs, "labeling/length", spec.labeling.length, k=k)
+        check_neighbours(inputs, "labeling/neighbours", spec.labeling.neighbours, pool)
         check_start(inputs, "model/", spec.model, dataset=pool)
         check_validation(inputs, "model/", spec.model)
         check_human_head(inputs, "model/", spec.model, dataset=pool)

@@ -54,9 +54,19 @@ class AnchorSetOptions(Spec):
     embedder: EmbedderChoice = Field(
         "patch-kmeans", description="a built-in's name, or the id of a model or fitted embedder; or several"
     )
-    metric: Metric = Field("euclidean", description="in which anchors and images lie apart")
+    metric: Metric = Field(
+        "euclidean",
+        description="in which anchors and images lie apart; of `labelled` mahalanobis, if none is given",
+    )
     fit_on: FitOn = Field(None, description="the datasets that a built-in embedder is fitted on")
     seed: Seed = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _evened_by_labels(cls, value: object) -> object:
+        if isinstance(value, dict) and value.get("labelled") is not None:
+            return {"metric": "mahalanobis", **value}
+        return value
 
 
 class AnchorSetSpec(AnchorSetOptions):

@@ -41,6 +41,9 @@ class GeometryOptions(Spec):
         description="how soft the soft targets are, in the metric's squared units; null: by their spread",
     )
     views: Views = 1
+    neighbours: Annotated[int, Field(ge=0, le=100)] = Field(
+        0, description="whose responses are averaged with an image's own, which counts half: those most alike"
+    )
 
 
 class GeometryLabelingSpec(GeometryOptions):

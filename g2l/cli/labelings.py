@@ -15,6 +15,7 @@ from g2l.cli.options import (
     MaxClasses,
     MinClassSize,
     Name,
+    Neighbours,
     Ordered,
     Prefer,
     Project,
@@ -48,6 +49,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
     max_classes: MaxClasses = None,
     temperature: Temperature = None,
     views: Views = None,
+    neighbours: Neighbours = None,
     classes_of: ClassesOf = None,
     name: Name = None,
     wait: Wait = True,
@@ -63,6 +65,7 @@ def create(  # noqa: PLR0913, PLR0917 (each parameter is an option of the comman
         max_classes=max_classes,
         temperature=temperature,
         views=views,
+        neighbours=neighbours,
         classes_of=classes_of,
     )
     job = session.client.labelings.create(dataset_id=dataset, anchor_set_id=anchors, **fields)

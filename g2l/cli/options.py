@@ -98,6 +98,14 @@ Views = Annotated[
         rich_help_panel=_LABELS,
     ),
 ]
+Neighbours = Annotated[
+    int | None,
+    typer.Option(
+        "--neighbours",
+        help="Average the responses of an image and of so many that look alike.",
+        rich_help_panel=_LABELS,
+    ),
+]
 ClassesOf = Annotated[
     str | None,
     typer.Option("--classes-of", metavar="lab_…", help="Keep the class ids of an earlier labeling."),

@@ -67,6 +67,7 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
     max_classes: options.MaxClasses = None,
     temperature: options.Temperature = None,
     views: options.Views = None,
+    neighbours: options.Neighbours = None,
     arch: options.Arch = None,
     init: options.Init = None,
     epochs: options.Epochs = None,
@@ -124,6 +125,7 @@ def run(  # noqa: PLR0913, PLR0917 (each parameter is an option of the command)
             max_classes=max_classes,
             temperature=temperature,
             views=views,
+            neighbours=neighbours,
         ),
         model_options=given(
             arch=arch,

@@ -50,7 +50,8 @@ class AnchorSetSpec(TypedDict, total=False):
     Attributes:
         embedder: a built-in's name, or the id of a model or fitted embedder; or several; by default
             patch-kmeans.
-        metric: in which anchors and images lie apart; by default euclidean.
+        metric: in which anchors and images lie apart; of `labelled` mahalanobis, if none is given; by default
+            euclidean.
         fit_on: the datasets that a built-in embedder is fitted on.
         seed: of all that is random; by default 0.
     """
@@ -79,6 +80,8 @@ class GeometryLabelingSpec(TypedDict, total=False):
         temperature: how soft the soft targets are, in the metric's squared units; None: by their spread.
         views: whose responses are averaged: the image as it is, then crops, half of them mirrored; by default
             1.
+        neighbours: whose responses are averaged with an image's own, which counts half: those most alike; by
+            default 0.
         classes_of: a labeling whose class ids are kept.
     """
 
@@ -93,6 +96,7 @@ class GeometryLabelingSpec(TypedDict, total=False):
     max_classes: int | None
     temperature: float | None
     views: int
+    neighbours: int
     classes_of: str | None
 
 
@@ -234,7 +238,8 @@ class PipelineAnchors(TypedDict, total=False):
     Attributes:
         embedder: a built-in's name, or the id of a model or fitted embedder; or several; by default
             patch-kmeans.
-        metric: in which anchors and images lie apart; by default euclidean.
+        metric: in which anchors and images lie apart; of `labelled` mahalanobis, if none is given; by default
+            euclidean.
         fit_on: the datasets that a built-in embedder is fitted on.
         seed: of all that is random; by default 0.
     """
@@ -264,6 +269,8 @@ class GeometryOptions(TypedDict, total=False):
         temperature: how soft the soft targets are, in the metric's squared units; None: by their spread.
         views: whose responses are averaged: the image as it is, then crops, half of them mirrored; by default
             1.
+        neighbours: whose responses are averaged with an image's own, which counts half: those most alike; by
+            default 0.
     """
 
     name: str | None
@@ -275,6 +282,7 @@ class GeometryOptions(TypedDict, total=False):
     max_classes: int | None
     temperature: float | None
     views: int
+    neighbours: int
 
 
 class PseudoLabelOptions(TypedDict, total=False):

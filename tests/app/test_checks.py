@@ -160,6 +160,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 POOL = {"dataset_id": "$pool"}
+BARE = {"dataset_id": "$unlabelled"}
 GREY = {"dataset_id": "$grey"}
 TWO = {"discover": {"k": 2}}
 IDENTITY = {"embedder": "identity"}
@@ -269,6 +270,10 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("labelings", {**KMEANS, "dataset_id": "$vectors"}, ["#/embedder"]),
     ("labelings", {**KMEANS, **IDENTITY, "dataset_id": "$vectors", "views": 2}, ["#/views"]),
     ("labelings", {**KMEANS, **POOL, "views": 17}, ["#/views"]),
+    # An image has fewer neighbours than there are images.
+    ("labelings", {**POOL, "anchor_set_id": "$anc", "neighbours": 101}, ["#/neighbours"]),
+    ("labelings", {**BARE, "anchor_set_id": "$anc", "neighbours": 100}, ["#/neighbours"]),
+    ("pipelines", {**BARE, "labeling": {"neighbours": 100}}, ["#/labeling/neighbours"]),
     ("models", {"labeling_id": "$vector_lab"}, ["#/labeling_id"]),
     ("models", {"objective": "human-labels", "dataset_id": "$vectors"}, ["#/dataset_id"]),
     ("transfers", {"dataset_id": "$vectors", "model_id": "$mdl"}, ["#/dataset_id", "#/model_id"]),

@@ -40,6 +40,7 @@ def test_they_are_the_means_of_the_labelled_images_that_a_transfer_is_given(
     spec = AnchorSetSpec.model_validate({"labelled": labelled, "seed": 1})
     row = service.row(AnchorSet, service.succeeded(service.submit("anchor-set", spec)))
     assert row.names == ["kind0", "kind1", "kind2"]
+    assert row.metric == "mahalanobis"  # unless another is asked for, below
     made = load_anchor_set(service.store.path(row.artifact) / "anchors.npz")
     dataset = service.row(Dataset, target)
     pack = Pack(service.store.path(dataset.artifact))
@@ -54,6 +55,14 @@ def test_they_are_the_means_of_the_labelled_images_that_a_transfer_is_given(
     for number, mean in enumerate(made.means):
         of_class = prepared[pack.class_ids[items] == number]
         np.testing.assert_allclose(mean, of_class.mean(0), atol=1e-5)
+
+
+def test_they_lie_apart_in_the_metric_that_is_asked_for(service: Service, target: str) -> None:
+    labelled = {"dataset_id": target, "label_budget": BUDGET, "seed": SEED}
+    spec = AnchorSetSpec.model_validate({"labelled": labelled, "metric": "euclidean"})
+    row = service.row(AnchorSet, service.succeeded(service.submit("anchor-set", spec)))
+    assert row.metric == "euclidean"
+    assert load_anchor_set(service.store.path(row.artifact) / "anchors.npz").metric.spread is None
 
 
 def test_a_class_that_has_no_labelled_image_is_named(service: Service) -> None:
@@ -89,7 +98,8 @@ def test_a_pipeline_labels_the_pool_by_its_targets_classes(service: Service, tar
     )
     made = service.row(Pipeline, service.succeeded(service.submit("pipeline", asked)))
     labelled = {"dataset_id": target, "label_budget": BUDGET, "seed": SEED}
-    assert service.row(AnchorSet, made.anchor_set_id).spec["labelled"] == labelled
+    anchors = service.row(AnchorSet, made.anchor_set_id)
+    assert (anchors.spec["labelled"], anchors.metric) == (labelled, "mahalanobis")
     source = service.store.path(service.row(Model, made.model_id).artifact)
     origin = json.loads((source / "provenance.json").read_text())
     assert origin["anchor_set"]["labelled"] == labelled  # human labels went in, and whose

@@ -36,6 +36,8 @@ from g2l.data.crops import crops
 from g2l.data.pack import Pack
 from g2l.dataset_labels import label_dataset
 from g2l.geometry import greedy_simplices
+from g2l.labeling import soft_targets
+from g2l.neighbours import over_neighbours
 from g2l.nn.embedders import load_embedder
 from tests.fixtures.images import photographs, saved
 from tests.workers.archives import folders, submit_dataset, upload, zipped
@@ -144,6 +146,30 @@ def test_labels_of_responses_that_are_averaged_over_views(
     assert (kept.full == grown.order).all(axis=1).mean() > 0.98  # ties aside
     k_means = KMeansLabelingSpec(method="k-means", dataset_id=pool, n_classes=4, views=2)
     assert service.row(Labeling, service.succeeded(service.submit("labeling", k_means))).n_classes == 4
+
+
+def test_labels_of_responses_that_are_averaged_over_neighbours(
+    service: Service, children: dict[str, Job], pool: str
+) -> None:
+    anchor_row = made(service, children, "anchors", AnchorSet)
+    spec = GeometryLabelingSpec(dataset_id=pool, anchor_set_id=anchor_row.id, prefer="near", neighbours=4)
+    labeling = service.row(Labeling, service.succeeded(service.submit("labeling", spec)))
+    with transaction() as session:
+        kept = session.get_one(Responses, (pool, anchor_row.embedder_id))
+    anchors = load_anchor_set(service.store.path(anchor_row.artifact) / "anchors.npz")
+    responses = np.load(service.store.path(kept.artifact) / "responses.npy")
+    averaged = over_neighbours(responses, anchors.metric, 4)
+    labels = read_labels(service.store.path(labeling.artifact) / "labels.parquet")
+    of_averaged, of_plain = (
+        greedy_simplices(anchors.distances_to(each), anchors.squared_distances, 2, "near").order
+        for each in (averaged, responses)
+    )
+    assert (labels.full == of_averaged).all(axis=1).mean() > 0.98  # ties aside
+    assert (labels.full == of_plain).all(axis=1).mean() < 0.98
+    assert labels.soft is not None
+    np.testing.assert_allclose(
+        labels.soft, soft_targets(averaged, anchors, length=2, prefer="near"), atol=1e-4
+    )
 
 
 def test_the_labeling_reports_on_itself(service: Service, children: dict[str, Job]) -> None:

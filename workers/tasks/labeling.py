@@ -15,6 +15,7 @@ from g2l import anchors as anchor_sets
 from g2l import labeling as method
 from g2l.controls import KMEANS_FILE, fit_k_means, load_k_means, shuffled_labels
 from g2l.label_length import informative_length
+from g2l.neighbours import over_neighbours
 from workers import labels, pixels
 from workers.active import ActiveJob, load
 from workers.averaging import over_views
@@ -43,6 +44,9 @@ def _geometry(job: ActiveJob[GeometryLabelingSpec], started: float) -> Product:
     anchors = anchor_sets.load_anchor_set(job.store.path(anchor_row.artifact) / ANCHORS_FILE)
     responder = over_views(job, responder_of(job, anchor_row.embedder_id), spec.views)
     responses = responder.of(dataset)
+    if spec.neighbours:
+        on_progress = job.counting("averaging over neighbours", "images")
+        responses = over_neighbours(responses, anchors.metric, spec.neighbours, on_progress=on_progress)
     older = _first_of(spec.classes_of)
     growth: Any = {
         "length": _length(job, responses, anchors, older),
