@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import f
 
 from g2l.figures import DIVERGENCES, FIGURES, Figure, logit, regressor
 from g2l.forecast.records import Candidate, PastTransfer, log_budget
@@ -30,6 +31,8 @@ LEVEL_RIDGE, STANDING_RIDGE = 1.0, 10.0
 """Penalties on standardized slopes, in observations."""
 RECIPE_RIDGES = (0.5, 1000.0)
 """Bounds of the penalty on the effects of recipes, which follows from the transfers."""
+RECORD_LEVEL = 0.95
+"""How sure it has to be that recipes keep what they do from target to target."""
 LEVELS: tuple[tuple[Figure, ...], ...] = (
     ("scratch",),
     ("ridge",),
@@ -167,8 +170,10 @@ def _recipe_ridge(y: Floats, recipe_of: Indices, target_of: Indices) -> float:
     """The penalty, in transfers, that shrinks effects of recipes as random effects are.
 
     It is the variance of what recipes do on one target alone over that of what they keep from target to
-    target, both from the unbalanced one-way analysis of variance of the means on each target (Henderson's
-    first method, Biometrics 9, 1953). A recipe's runs on one target count as one: they are alike.
+    target, of the latter the lower bound at `RECORD_LEVEL`: a record that may be chance misleads more than
+    none. Both are from the one-way analysis of variance of the means on each target (Searle, Casella,
+    McCulloch, Variance Components, 1992), the bound exact where all recipes were on as many targets. A
+    recipe's runs on one target count as one: they are alike.
     """
     pairs, pair_of = np.unique(np.stack([recipe_of, target_of]), axis=1, return_inverse=True)
     runs = np.bincount(pair_of.ravel())
@@ -176,11 +181,13 @@ def _recipe_ridge(y: Floats, recipe_of: Indices, target_of: Indices) -> float:
     _, group_of, targets = np.unique(pairs[0], return_inverse=True, return_counts=True)
     own = np.bincount(group_of, means) / targets
     weakest, strongest = RECIPE_RIDGES
-    if len(targets) < 2 or len(means) == len(targets):
+    groups, rest = len(targets) - 1, len(means) - len(targets)
+    if groups < 1 or rest < 1:
         return strongest
-    within = float(((means - own[group_of]) ** 2).sum()) / (len(means) - len(targets))
-    between = float((targets * (own - means.mean()) ** 2).sum()) - (len(targets) - 1) * within
-    kept = between / (len(means) - float((targets**2).sum()) / len(means))
+    within = float(((means - own[group_of]) ** 2).sum()) / rest
+    between = float((targets * (own - means.mean()) ** 2).sum()) / groups
+    each_group = (len(means) - float((targets**2).sum()) / len(means)) / groups
+    kept = (between / float(f.ppf(RECORD_LEVEL, groups, rest)) - within) / each_group
     each = float(runs.mean())
     return strongest if kept * strongest <= each * within else max(weakest, each * within / kept)
 
