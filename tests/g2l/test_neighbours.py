@@ -36,7 +36,7 @@ def test_all_images_have_all_others_as_neighbours_where_asked() -> None:
 
 
 def right_labels(seed: int) -> tuple[float, float]:
-    """Shares of images nearest to their own class, without and with neighbours: classes of eight clumps each."""
+    """Shares of images nearest to their class, without and with neighbours: classes of eight clumps each."""
     rng = np.random.default_rng(seed)
     clumps = rng.normal(size=(3, 1, 40)) + 1.5 * rng.normal(size=(3, 8, 40))
     images = (np.repeat(clumps, 10, axis=1) + 2.5 * rng.normal(size=(3, 80, 40))).reshape(-1, 40)
