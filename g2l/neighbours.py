@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 
 from g2l.errors import G2LError
 from g2l.geometry import row_slices
@@ -50,7 +51,7 @@ def over_neighbours(
         NeighboursError: k is not between 1 and N - 1, or N above `MOST_IMAGES` (field="neighbours").
         BadResponsesError, NonFiniteResponsesError: as `Metric.prepare`.
     """
-    values = as_responses(responses)
+    values: Matrix = np.asarray(as_responses(responses), np.float32)
     n = len(values)
     require_neighbours(k, n)
     points = _directions(values, metric)
@@ -59,7 +60,10 @@ def over_neighbours(
         alike = points[rows] @ points.T
         alike[np.arange(len(alike)), np.arange(rows.start, rows.stop)] = -np.inf
         nearest = np.argpartition(-alike, k - 1, axis=1)[:, :k]
-        averaged[rows] = (values[rows] + values[nearest].mean(1)) / 2
+        share = np.full(nearest.size, np.float32(1 / k))
+        ends = np.arange(0, nearest.size + 1, k)
+        mean = csr_array((share, nearest.ravel(), ends), shape=(len(nearest), n)) @ values
+        averaged[rows] = (values[rows] + mean) / 2
         on_progress(rows.stop, n)
     return averaged
 
